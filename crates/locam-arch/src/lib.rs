@@ -1,0 +1,1 @@
+//! Convolutional architectures as data: layers, shapes, receptive fields, key names.

@@ -1,0 +1,2 @@
+//! The `locam` binary.
+fn main() {}

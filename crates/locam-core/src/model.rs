@@ -1,0 +1,97 @@
+use serde::{Deserialize, Serialize};
+
+/// A class by its place in the model's list of classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClassId(pub usize);
+
+/// What happens to pixel values before the network sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Normalization {
+    /// Scaled to 0..=1.
+    Unit,
+    /// Scaled to 0..=1, then less the mean and divided by the deviation of ImageNet, per channel.
+    Imagenet,
+}
+
+impl Normalization {
+    /// Mean and standard deviation per channel (red, green, blue) of values scaled to 0..=1.
+    pub const fn mean_and_deviation(self) -> ([f32; 3], [f32; 3]) {
+        match self {
+            Self::Unit => ([0.0; 3], [1.0; 3]),
+            Self::Imagenet => ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        }
+    }
+}
+
+/// One class of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClassSpec {
+    /// As the user named it.
+    pub name: String,
+    /// Whether this class stands for everything that is not sought, and so has no regions of its own.
+    pub background: bool,
+    /// The margin (log-odds against all other classes) from which a place belongs to a region.
+    pub threshold: f64,
+}
+
+/// How a model came to be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of the program that trained it.
+    pub locam_version: String,
+    /// Where the weights started: `none`, `imagenet`, or a file's name.
+    pub initial_weights: String,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// Epochs trained.
+    pub epochs: usize,
+    /// Patches trained on.
+    pub train_patches: usize,
+    /// SHA-256 over the sorted hashes of all training patches.
+    pub data_hash: String,
+    /// Where the thresholds were chosen; empty for the default.
+    pub thresholds_from: String,
+}
+
+/// Everything beside the weights that is needed to use a model: the content of `model.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    /// Version of this format.
+    pub format: u32,
+    /// Architecture, e.g. `resnet18`.
+    pub architecture: String,
+    /// The classes in the order of the logits.
+    pub classes: Vec<ClassSpec>,
+    /// Side of the square patches that the network was trained on, in network input pixels.
+    pub patch_size: u32,
+    /// Size of the objects in network input pixels (the geometric mean of width and height), where known.
+    pub object_size: Option<f64>,
+    /// Network input pixels per pixel of the source images that the patches were cut from, where they all
+    /// agree: images of the same kind are scaled by it before they are located on.
+    pub image_scale: Option<f64>,
+    /// What happens to pixel values.
+    pub normalization: Normalization,
+    /// The resize filter, e.g. `bilinear-antialias`.
+    pub resize_filter: String,
+    /// SHA-256 of `model.safetensors`.
+    pub weights_sha256: String,
+    /// How it came to be.
+    pub provenance: Provenance,
+}
+
+impl ModelSpec {
+    /// The version of the format that this program writes.
+    pub const FORMAT: u32 = 1;
+
+    /// The classes that are sought, with their places in the list of logits.
+    pub fn sought_classes(&self) -> impl Iterator<Item = (ClassId, &ClassSpec)> {
+        self.classes
+            .iter()
+            .enumerate()
+            .filter(|(_, class)| !class.background)
+            .map(|(i, class)| (ClassId(i), class))
+    }
+}

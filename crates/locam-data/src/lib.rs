@@ -1,0 +1,1 @@
+//! Reads labelled images and annotations as users have them; cuts patches; generates smears.

@@ -1,0 +1,1 @@
+//! From score maps to regions; matching with the truth; metrics.

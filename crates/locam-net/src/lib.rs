@@ -1,0 +1,1 @@
+//! The networks on Burn: forward passes, weights in and out, class activation maps.

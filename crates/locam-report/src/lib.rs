@@ -1,0 +1,1 @@
+//! Writers, pictures, plots and the HTML report.

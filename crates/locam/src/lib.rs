@@ -1,0 +1,1 @@
+//! Train on patches, find things on whole images: the public interface of locam.
