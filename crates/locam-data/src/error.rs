@@ -1,0 +1,89 @@
+use std::io;
+use std::path::PathBuf;
+
+/// What can go wrong while reading or making labelled images.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// A file could not be opened or read.
+    #[error("cannot read {}: {source}; check that it exists and may be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write {}: {source}; check the folder and the free space", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A file has no bytes.
+    #[error("{} is empty (zero bytes); copy it again or remove it", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is not in an image format that is read here.
+    #[error("{} is not a JPEG, PNG, TIFF, BMP or WebP image; convert or remove it", path.display())]
+    NotAnImage {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An image claims more pixels than are read.
+    #[error("{} claims {width} x {height} pixels, more than {limit} in all; cut it into tiles", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Columns that the header claims.
+        width: u32,
+        /// Rows that the header claims.
+        height: u32,
+        /// The most pixels that an image may have.
+        limit: u64,
+    },
+    /// An image has no pixels.
+    #[error("{} claims {width} x {height} pixels, so it has none; remove it", path.display())]
+    NoPixels {
+        /// The file.
+        path: PathBuf,
+        /// Columns that the header claims.
+        width: u32,
+        /// Rows that the header claims.
+        height: u32,
+    },
+    /// An image ends early.
+    #[error("{} is cut short: {reason}; copy it again or remove it", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        reason: String,
+    },
+    /// An image is damaged, or uses a feature that is not read here.
+    #[error("cannot decode {}: {reason}; save it again as 8-bit PNG, or remove it", path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// An image could not be resized.
+    #[error("cannot resize {from} to {to}: {reason}")]
+    Resize {
+        /// The size it has, as `width x height`.
+        from: String,
+        /// The size it was to get, as `width x height`.
+        to: String,
+        /// What was wrong.
+        reason: String,
+    },
+    /// A worker thread could not be started or ended without an answer.
+    #[error("a loader thread failed: {reason}; run with fewer workers")]
+    Worker {
+        /// What happened.
+        reason: String,
+    },
+}
