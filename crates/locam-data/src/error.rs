@@ -1,3 +1,4 @@
+use locam_core::Size;
 use std::io;
 use std::path::PathBuf;
 
@@ -73,10 +74,10 @@ pub enum DataError {
     /// An image could not be resized.
     #[error("cannot resize {from} to {to}: {reason}")]
     Resize {
-        /// The size it has, as `width x height`.
-        from: String,
-        /// The size it was to get, as `width x height`.
-        to: String,
+        /// The size it has.
+        from: Size,
+        /// The size it was to get.
+        to: Size,
         /// What was wrong.
         reason: String,
     },

@@ -1,0 +1,213 @@
+//! Reading image files, of which many are not what their names say.
+
+use crate::DataError;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
+use locam_core::Size;
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
+use std::path::Path;
+
+/// The most pixels that an image may have: an RGB image of this area takes 3 GiB.
+const MAX_PIXELS: u64 = 1 << 30;
+
+/// The most bytes that a decoder may ask for at once.
+const MAX_BYTES: u64 = 4 << 30;
+
+/// The formats that are read, each of which this crate's build of `image` can decode.
+const FORMATS: [ImageFormat; 5] =
+    [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Tiff, ImageFormat::Bmp, ImageFormat::WebP];
+
+/// Whether a folder scan should take `path` for an image: its extension, in any case, is that of JPEG, PNG, TIFF,
+/// BMP or WebP.
+pub fn is_image_path(path: &Path) -> bool {
+    format_of_extension(path).is_some()
+}
+
+/// Reads an image file as 8-bit RGB, upright.
+///
+/// The format is recognised by content, so a wrong extension does no harm. Values of 16 bits are rounded to 8
+/// (v / 257); float values must lie in 0..=1. Alpha is composited over white. CMYK is taken for Adobe's inverted
+/// one, as every common writer makes it. EXIF orientation is applied; colour profiles are not. Of several pages or
+/// frames the first is read.
+///
+/// # Errors
+/// [`DataError::Read`], [`DataError::Empty`], [`DataError::NotAnImage`], [`DataError::TooLarge`] before anything
+/// of the claimed size is allocated, [`DataError::Truncated`] and [`DataError::Decode`].
+pub fn read_rgb(path: &Path) -> Result<RgbImage, DataError> {
+    let (mut file, format) = open(path)?;
+    if format == ImageFormat::Jpeg {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|source| read_error(path, source))?;
+        check_jpeg_has_an_end(path, &bytes)?;
+        decode(path, format, Cursor::new(bytes))
+    } else {
+        decode(path, format, file)
+    }
+}
+
+/// Reads the size that [`read_rgb`] would give, from the header alone.
+///
+/// # Errors
+/// As [`read_rgb`], less those that only show while the pixels are decoded.
+pub fn read_size(path: &Path) -> Result<Size, DataError> {
+    let (file, format) = open(path)?;
+    let mut decoder = checked_decoder(path, format, file)?;
+    let (width, height) = decoder.dimensions();
+    Ok(match orientation(&mut decoder) {
+        Orientation::NoTransforms
+        | Orientation::Rotate180
+        | Orientation::FlipHorizontal
+        | Orientation::FlipVertical => Size::new(width, height),
+        Orientation::Rotate90
+        | Orientation::Rotate270
+        | Orientation::Rotate90FlipH
+        | Orientation::Rotate270FlipH => Size::new(height, width),
+    })
+}
+
+/// Says in words how a file's extension contradicts its content; nothing where they agree.
+///
+/// # Errors
+/// [`DataError::Read`], [`DataError::Empty`], [`DataError::NotAnImage`].
+pub fn sniffed_mismatch(path: &Path) -> Result<Option<String>, DataError> {
+    let (_, format) = open(path)?;
+    if format_of_extension(path) == Some(format) {
+        return Ok(None);
+    }
+    let right = format.extensions_str().first().copied().unwrap_or_default();
+    Ok(Some(format!("its content is {format:?}; it was read, but should end in .{right}")))
+}
+
+fn format_of_extension(path: &Path) -> Option<ImageFormat> {
+    let format = ImageFormat::from_extension(path.extension()?)?;
+    FORMATS.contains(&format).then_some(format)
+}
+
+/// Opens a file that has content and starts like one of [`FORMATS`].
+fn open(path: &Path) -> Result<(BufReader<File>, ImageFormat), DataError> {
+    let read_error = |source| read_error(path, source);
+    let file = File::open(path).map_err(read_error)?;
+    if file.metadata().map_err(read_error)?.len() == 0 {
+        return Err(DataError::Empty { path: path.to_owned() });
+    }
+    let guessed = ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(read_error)?;
+    match guessed.format() {
+        Some(format) if FORMATS.contains(&format) => Ok((guessed.into_inner(), format)),
+        _ => Err(DataError::NotAnImage { path: path.to_owned() }),
+    }
+}
+
+/// A decoder whose header was read and whose claimed size is within the limits.
+fn checked_decoder<'a, R: BufRead + Seek + 'a>(
+    path: &Path,
+    format: ImageFormat,
+    input: R,
+) -> Result<impl ImageDecoder + 'a, DataError> {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_BYTES);
+    let mut reader = ImageReader::with_format(input, format);
+    reader.limits(limits);
+    let decoder = reader.into_decoder().map_err(|error| decode_error(path, error))?;
+    let (width, height) = decoder.dimensions();
+    let limit = MAX_PIXELS.min(MAX_BYTES / u64::from(decoder.color_type().bytes_per_pixel()));
+    match Size::new(width, height).area() {
+        0 => Err(DataError::NoPixels { path: path.to_owned(), width, height }),
+        area if area > limit => Err(DataError::TooLarge { path: path.to_owned(), width, height, limit }),
+        _ => Ok(decoder),
+    }
+}
+
+/// How the pixels are to be turned; a damaged tag counts as none, since the pixels are still good.
+fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
+    decoder.orientation().unwrap_or(Orientation::NoTransforms)
+}
+
+fn decode<R: BufRead + Seek>(path: &Path, format: ImageFormat, input: R) -> Result<RgbImage, DataError> {
+    let mut decoder = checked_decoder(path, format, input)?;
+    let orientation = orientation(&mut decoder);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| decode_error(path, error))?;
+    check_float_range(path, &image)?;
+    image.apply_orientation(orientation);
+    Ok(if image.color().has_alpha() { over_white(image) } else { image.into_rgb8() })
+}
+
+/// Float images carry no white point, so only the common range can be turned into grey levels without guessing.
+fn check_float_range(path: &Path, image: &DynamicImage) -> Result<(), DataError> {
+    let values: &[f32] = match image {
+        DynamicImage::ImageRgb32F(buffer) => buffer.as_raw(),
+        DynamicImage::ImageRgba32F(buffer) => buffer.as_raw(),
+        _ => return Ok(()),
+    };
+    values.iter().find(|value| !(0.0..=1.0).contains(*value)).map_or(Ok(()), |value| {
+        Err(DataError::Decode {
+            path: path.to_owned(),
+            reason: format!("its float values should lie in 0 to 1, and one is {value}"),
+        })
+    })
+}
+
+fn over_white(image: DynamicImage) -> RgbImage {
+    let image = image.into_rgba8();
+    let mut opaque = RgbImage::new(image.width(), image.height());
+    for (out, pixel) in opaque.pixels_mut().zip(image.pixels()) {
+        let [r, g, b, alpha] = pixel.0.map(u32::from);
+        *out = Rgb([r, g, b].map(|value| ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8));
+    }
+    opaque
+}
+
+/// Fails unless the markers of a JPEG lead to its end-of-image marker.
+///
+/// The decoder fills what is missing with grey and reports nothing, so a file that was cut short would otherwise
+/// train the network on grey.
+fn check_jpeg_has_an_end(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
+    const TEMPORARY: u8 = 0x01;
+    const RESTART_FIRST: u8 = 0xD0;
+    const START_OF_IMAGE: u8 = 0xD8;
+    const END_OF_IMAGE: u8 = 0xD9;
+    let mut rest = bytes;
+    // Inside entropy-coded data, 0xFF is followed by 0; between segments anything but a marker is skipped too.
+    while let Some(at) = rest.windows(2).position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xFF)) {
+        let marker = rest[at + 1];
+        rest = &rest[at + 2..];
+        match marker {
+            END_OF_IMAGE => return Ok(()),
+            TEMPORARY | RESTART_FIRST..=START_OF_IMAGE => {}
+            _ => {
+                let length = rest.first_chunk().map_or(usize::MAX, |&length| u16::from_be_bytes(length).into());
+                rest = rest.get(length..).unwrap_or_default();
+            }
+        }
+    }
+    Err(DataError::Truncated {
+        path: path.to_owned(),
+        reason: format!("no end-of-image marker in its {} bytes", bytes.len()),
+    })
+}
+
+fn read_error(path: &Path, source: io::Error) -> DataError {
+    DataError::Read { path: path.to_owned(), source }
+}
+
+fn decode_error(path: &Path, error: ImageError) -> DataError {
+    let path = path.to_owned();
+    match error {
+        error if ended_early(&error) => DataError::Truncated { path, reason: error.to_string() },
+        ImageError::IoError(source) => DataError::Read { path, source },
+        error => DataError::Decode { path, reason: error.to_string() },
+    }
+}
+
+/// Whether an unexpected end of the file lies at the bottom of `error`.
+fn ended_early(error: &ImageError) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::UnexpectedEof) {
+            return true;
+        }
+        cause = error.source();
+    }
+    matches!(error, ImageError::IoError(e) if e.kind() == io::ErrorKind::UnexpectedEof)
+}
