@@ -176,7 +176,8 @@ fn check_jpeg_has_an_end(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
             END_OF_IMAGE => return Ok(()),
             TEMPORARY | RESTART_FIRST..=START_OF_IMAGE => {}
             _ => {
-                let length = rest.first_chunk().map_or(usize::MAX, |&length| u16::from_be_bytes(length).into());
+                let length =
+                    rest.first_chunk().map_or(usize::MAX, |&length| u16::from_be_bytes(length).into());
                 rest = rest.get(length..).unwrap_or_default();
             }
         }

@@ -11,7 +11,7 @@ use locam_core::Size;
 pub const RESIZE_FILTER: &str = "bilinear-antialias";
 
 /// Resizes to exactly `size` with a triangle filter that widens with the scale when shrinking, as Pillow's
-/// `BILINEAR` and PyTorch's `antialias=True` do. The aspect ratio is not kept.
+/// `BILINEAR` and `PyTorch`'s `antialias=True` do. The aspect ratio is not kept.
 ///
 /// # Errors
 /// [`DataError::Resize`] where either size has no pixels.
@@ -30,9 +30,7 @@ pub fn resize(image: &RgbImage, size: Size) -> Result<RgbImage, DataError> {
     let mut target = TypedImage::<U8x3>::from_buffer(size.width, size.height, &mut resized)
         .map_err(|error| fail(error.to_string()))?;
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new()
-        .resize_typed(&source, &mut target, &options)
-        .map_err(|error| fail(error.to_string()))?;
+    Resizer::new().resize_typed(&source, &mut target, &options).map_err(|error| fail(error.to_string()))?;
     Ok(resized)
 }
 

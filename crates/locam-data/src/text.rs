@@ -42,7 +42,8 @@ fn draw_glyph(image: &mut RgbImage, left: i64, top: i64, scale: u32, rows: [u8; 
     for dy in 0..GLYPH_SIDE * scale {
         let bits = rows[(dy / scale) as usize];
         for dx in (0..GLYPH_SIDE * scale).filter(|dx| bits >> (dx / scale) & 1 == 1) {
-            let place = (u32::try_from(left.saturating_add(dx.into())), u32::try_from(top.saturating_add(dy.into())));
+            let place =
+                (u32::try_from(left.saturating_add(dx.into())), u32::try_from(top.saturating_add(dy.into())));
             if let (Ok(x), Ok(y)) = place
                 && let Some(pixel) = image.get_pixel_mut_checked(x, y)
             {

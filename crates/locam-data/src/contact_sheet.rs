@@ -1,0 +1,114 @@
+//! Some examples of every class on one picture.
+
+use crate::augment::seeded;
+use crate::{Crop, DataError, Dataset, GLYPH_SIDE, Label, Object, Shape, cut, draw_text, read_rgb, resize};
+use image::{Rgb, RgbImage, imageops};
+use locam_core::{ClassId, Size};
+use rand::seq::SliceRandom;
+use rayon::prelude::*;
+use std::path::Path;
+
+/// Columns and rows of a thumbnail.
+const THUMBNAIL: u32 = 96;
+/// Thumbnails per class.
+const PER_CLASS: usize = 8;
+/// Classes that are shown; the rest is counted.
+const MAX_CLASSES: usize = 60;
+/// Pixels between thumbnails and around text.
+const GAP: u32 = 4;
+/// Rows that a class takes: its name and its thumbnails.
+const CLASS_HEIGHT: u32 = GLYPH_SIDE + 2 * GAP + THUMBNAIL + GAP;
+/// Side of the window around an object that has no extent.
+const POINT_WINDOW: f64 = 96.0;
+/// Side of the window around a box, as a multiple of the box's longer side.
+const BOX_MARGIN: f64 = 1.2;
+
+const BACKGROUND: Rgb<u8> = Rgb([32, 32, 32]);
+const TEXT: Rgb<u8> = Rgb([240, 240, 240]);
+
+/// Something to show: a whole image, or an object of one.
+#[derive(Clone, Copy)]
+struct Example<'a> {
+    path: &'a Path,
+    shape: Option<Shape>,
+}
+
+/// Draws up to eight examples of each class, drawn by `seed`, under the class's name: whole images, or windows
+/// around objects where the images are annotated. Unreadable images are passed over, and of more than 60 classes
+/// the first 60 are shown.
+pub fn contact_sheet(dataset: &Dataset, seed: u64) -> RgbImage {
+    let examples = examples_by_class(dataset);
+    let shown = examples.len().min(MAX_CLASSES);
+    let rows: Vec<Vec<RgbImage>> = examples[..shown]
+        .par_iter()
+        .enumerate()
+        .map(|(class, examples)| thumbnails(examples.clone(), [seed, class as u64, 0]))
+        .collect();
+    let width = PER_CLASS as u32 * (THUMBNAIL + GAP) + GAP;
+    let height = shown as u32 * CLASS_HEIGHT + GLYPH_SIDE + 2 * GAP;
+    let mut sheet = RgbImage::from_pixel(width, height, BACKGROUND);
+    for (class, row) in rows.iter().enumerate() {
+        let title = format!("{}: {}", dataset.classes[class], examples[class].len());
+        draw_class(&mut sheet, class as u32 * CLASS_HEIGHT, &title, row);
+    }
+    let footer = match examples.len() - shown {
+        0 => format!("{} classes", examples.len()),
+        more => format!("and {more} more classes"),
+    };
+    draw_text(&mut sheet, GAP.into(), (shown as u32 * CLASS_HEIGHT + GAP).into(), 1, &footer, TEXT);
+    sheet
+}
+
+fn examples_by_class(dataset: &Dataset) -> Vec<Vec<Example<'_>>> {
+    let mut examples = vec![Vec::new(); dataset.classes.len()];
+    for item in &dataset.items {
+        let mut add = |ClassId(class), shape| examples[class].push(Example { path: &item.path, shape });
+        match &item.label {
+            Label::Class(class) => add(*class, None),
+            Label::Objects(objects) => {
+                for &Object { class, shape } in objects {
+                    add(class, Some(shape));
+                }
+            }
+        }
+    }
+    examples
+}
+
+fn thumbnails(mut examples: Vec<Example<'_>>, key: [u64; 3]) -> Vec<RgbImage> {
+    examples.shuffle(&mut seeded(key));
+    examples.into_iter().filter_map(|example| thumbnail(example).ok()).take(PER_CLASS).collect()
+}
+
+fn thumbnail(example: Example<'_>) -> Result<RgbImage, DataError> {
+    let image = read_rgb(example.path)?;
+    let size = Size::new(image.width(), image.height());
+    let view = match example.shape {
+        Some(shape) => cut(&image, window(shape, size)),
+        None => image,
+    };
+    let longest = f64::from(view.width().max(view.height()));
+    let scaled = |length: u32| ((f64::from(length) * f64::from(THUMBNAIL) / longest).round() as u32).max(1);
+    resize(&view, Size::new(scaled(view.width()), scaled(view.height())))
+}
+
+/// The window around an object, never larger than the image that holds it.
+fn window(shape: Shape, image: Size) -> Crop {
+    let wanted = match shape {
+        Shape::Box(rect) => rect.width().max(rect.height()) * BOX_MARGIN,
+        Shape::Point(_) => POINT_WINDOW,
+    };
+    let side = (wanted.ceil() as u32).clamp(1, image.width.max(image.height));
+    let first = |center: f64| (center - f64::from(side) / 2.0).round() as i64;
+    let center = shape.center();
+    Crop { left: first(center.x), top: first(center.y), side }
+}
+
+fn draw_class(sheet: &mut RgbImage, top: u32, title: &str, thumbnails: &[RgbImage]) {
+    draw_text(sheet, GAP.into(), (top + GAP).into(), 1, title, TEXT);
+    for (place, thumbnail) in (0_u32..).zip(thumbnails) {
+        let x = GAP + place * (THUMBNAIL + GAP) + (THUMBNAIL - thumbnail.width()) / 2;
+        let y = top + GLYPH_SIDE + 2 * GAP + (THUMBNAIL - thumbnail.height()) / 2;
+        imageops::replace(sheet, thumbnail, x.into(), y.into());
+    }
+}

@@ -1,0 +1,244 @@
+//! What is in a data set, and what is wrong with it, before anybody trains on it.
+
+mod table;
+
+use crate::store::hex;
+use crate::{DataError, Dataset, Item, Label, Problem, Split, read_rgb, sniffed_mismatch};
+use locam_core::{ClassId, Size};
+use rayon::prelude::*;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::ops::AddAssign;
+use std::path::{Path, PathBuf};
+
+/// A class with fewer examples than this is called near-empty.
+pub const NEAR_EMPTY: usize = 10;
+
+/// A data set in figures. Its `Display` is a plain-text table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Inspection {
+    /// The folder or manifest that was opened.
+    pub root: PathBuf,
+    /// Readable images.
+    pub images: SplitCounts,
+    /// The classes, in the data set's order.
+    pub classes: Vec<ClassSummary>,
+    /// Widths of the readable images in pixels; nothing where there are none.
+    pub width: Option<Spread>,
+    /// Heights of the readable images in pixels; nothing where there are none.
+    pub height: Option<Spread>,
+    /// Files that were passed over when the data set was opened.
+    pub passed_over: Vec<FileNote>,
+    /// Images that cannot be decoded.
+    pub unreadable: Vec<FileNote>,
+    /// Images whose extension contradicts their content; they are read all the same.
+    pub wrong_extensions: Vec<FileNote>,
+    /// Groups of identical files that lie in more than one split, so that a score would be too good.
+    pub duplicates_across_splits: Vec<Vec<PathBuf>>,
+    /// Groups of identical files that are labelled with more than one class.
+    pub duplicates_across_classes: Vec<Vec<PathBuf>>,
+}
+
+/// One class in figures, over readable images.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClassSummary {
+    /// As the data set names it.
+    pub name: String,
+    /// Images of this class, or with an object of it.
+    pub images: SplitCounts,
+    /// Annotated objects.
+    pub objects: SplitCounts,
+    /// Images of this class that are identical to an earlier one of it.
+    pub copies: usize,
+    /// Whether it has fewer than [`NEAR_EMPTY`] objects or, without annotation, images.
+    pub near_empty: bool,
+}
+
+/// Counts per part of the data set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SplitCounts {
+    /// In the training part.
+    pub train: usize,
+    /// In the validation part.
+    pub val: usize,
+    /// In the test part.
+    pub test: usize,
+    /// Where the layout gives no split.
+    pub unassigned: usize,
+}
+
+impl SplitCounts {
+    /// Over all parts.
+    pub const fn total(self) -> usize {
+        self.train + self.val + self.test + self.unassigned
+    }
+
+    fn of(&mut self, split: Option<Split>) -> &mut usize {
+        match split {
+            Some(Split::Train) => &mut self.train,
+            Some(Split::Val) => &mut self.val,
+            Some(Split::Test) => &mut self.test,
+            None => &mut self.unassigned,
+        }
+    }
+}
+
+impl AddAssign for SplitCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.train += other.train;
+        self.val += other.val;
+        self.test += other.test;
+        self.unassigned += other.unassigned;
+    }
+}
+
+/// The smallest, the middle (the lower of two) and the largest of some numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Spread {
+    /// Smallest.
+    pub min: u32,
+    /// Median.
+    pub median: u32,
+    /// Largest.
+    pub max: u32,
+}
+
+impl Spread {
+    fn of(mut values: Vec<u32>) -> Option<Self> {
+        values.sort_unstable();
+        let median = *values.get(values.len().checked_sub(1)? / 2)?;
+        Some(Self { min: *values.first()?, median, max: *values.last()? })
+    }
+}
+
+/// Something to know about one file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct FileNote {
+    /// The file.
+    pub path: PathBuf,
+    /// What there is to know.
+    pub message: String,
+}
+
+impl From<Problem> for FileNote {
+    fn from(problem: Problem) -> Self {
+        Self { path: problem.path, message: problem.message }
+    }
+}
+
+/// What one readable file turned out to be.
+struct Probe {
+    size: Size,
+    sha256: String,
+    mismatch: Option<String>,
+}
+
+/// Decodes every image of a data set, in parallel with one image per thread in memory, and counts.
+pub fn inspect(dataset: &Dataset) -> Inspection {
+    let probes: Vec<Result<Probe, DataError>> =
+        dataset.items.par_iter().map(|item| probe(&item.path)).collect();
+    let mut readable = Vec::new();
+    let mut unreadable = Vec::new();
+    for (item, probe) in dataset.items.iter().zip(probes) {
+        match probe {
+            Ok(probe) => readable.push((item, probe)),
+            Err(error) => unreadable.push(FileNote { path: item.path.clone(), message: error.to_string() }),
+        }
+    }
+    let mut images = SplitCounts::default();
+    for (item, _) in &readable {
+        *images.of(item.split) += 1;
+    }
+    let wrong_extensions = readable
+        .iter()
+        .filter_map(|(item, probe)| {
+            Some(FileNote { path: item.path.clone(), message: probe.mismatch.clone()? })
+        })
+        .collect();
+    Inspection {
+        root: dataset.root.clone(),
+        images,
+        classes: summarise_classes(dataset, &readable),
+        width: Spread::of(readable.iter().map(|(_, probe)| probe.size.width).collect()),
+        height: Spread::of(readable.iter().map(|(_, probe)| probe.size.height).collect()),
+        passed_over: dataset.problems.iter().cloned().map(FileNote::from).collect(),
+        unreadable,
+        wrong_extensions,
+        duplicates_across_splits: duplicates(&readable, |item| item.split),
+        duplicates_across_classes: duplicates(&readable, |item| match item.label {
+            Label::Class(class) => Some(class),
+            Label::Objects(_) => None,
+        }),
+    }
+}
+
+fn probe(path: &Path) -> Result<Probe, DataError> {
+    let image = read_rgb(path)?;
+    Ok(Probe {
+        size: Size::new(image.width(), image.height()),
+        sha256: file_sha256(path)?,
+        mismatch: sniffed_mismatch(path)?,
+    })
+}
+
+fn file_sha256(path: &Path) -> Result<String, DataError> {
+    let fail = |source| DataError::Read { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(fail)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).map_err(fail)? {
+            0 => return Ok(hex(&hash.finalize())),
+            count => hash.update(&buffer[..count]),
+        }
+    }
+}
+
+fn summarise_classes(dataset: &Dataset, readable: &[(&Item, Probe)]) -> Vec<ClassSummary> {
+    let mut images = vec![SplitCounts::default(); dataset.classes.len()];
+    let mut objects = images.clone();
+    let mut hashes = vec![BTreeSet::new(); dataset.classes.len()];
+    let mut copies = vec![0; dataset.classes.len()];
+    for (item, probe) in readable {
+        for class in classes_of(item) {
+            *images[class.0].of(item.split) += 1;
+            copies[class.0] += usize::from(!hashes[class.0].insert(&probe.sha256));
+        }
+        if let Label::Objects(of_item) = &item.label {
+            for object in of_item {
+                *objects[object.class.0].of(item.split) += 1;
+            }
+        }
+    }
+    let figures = images.into_iter().zip(objects).zip(copies);
+    let summary = |(name, ((images, objects), copies)): (&String, ((SplitCounts, SplitCounts), usize))| {
+        let examples = if objects.total() > 0 { objects.total() } else { images.total() };
+        ClassSummary { name: name.clone(), images, objects, copies, near_empty: examples < NEAR_EMPTY }
+    };
+    dataset.classes.iter().zip(figures).map(summary).collect()
+}
+
+fn classes_of(item: &Item) -> BTreeSet<ClassId> {
+    match &item.label {
+        Label::Class(class) => BTreeSet::from([*class]),
+        Label::Objects(objects) => objects.iter().map(|object| object.class).collect(),
+    }
+}
+
+/// Groups of identical files that differ in `property`.
+fn duplicates<P: Ord>(readable: &[(&Item, Probe)], property: impl Fn(&Item) -> P) -> Vec<Vec<PathBuf>> {
+    let mut groups: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
+    for (item, probe) in readable {
+        groups.entry(&probe.sha256).or_default().push(item);
+    }
+    let mut differing: Vec<Vec<PathBuf>> = groups
+        .into_values()
+        .filter(|items| items.iter().map(|item| property(item)).collect::<BTreeSet<P>>().len() > 1)
+        .map(|items| items.iter().map(|item| item.path.clone()).collect())
+        .collect();
+    differing.sort();
+    differing
+}
