@@ -1,0 +1,106 @@
+use crate::{Graph, Node, Op};
+use locam_core::MapTransform;
+
+/// Where in the image a node's cells look: the arithmetic of receptive fields (Araujo, Norris, Sim, "Computing
+/// Receptive Fields of Convolutional Neural Networks", 2019, <https://distill.pub/2019/computing-receptive-fields>).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Field {
+    /// Side of the square of image pixels that can change a cell.
+    pub size: u32,
+    /// Pixels from one cell's field to the next one's.
+    pub stride: u32,
+    /// Image coordinate, along x as along y, of the centre of the first cell's field.
+    pub first_center: f64,
+}
+
+impl Field {
+    /// The image itself.
+    const INPUT: Self = Self { size: 1, stride: 1, first_center: 0.5 };
+
+    /// The field behind a window of `kernel` that steps by `stride` over an input padded by `padding`.
+    #[must_use]
+    fn behind_window(self, kernel: usize, stride: usize, padding: usize) -> Self {
+        let step = f64::from(self.stride);
+        Self {
+            size: self.size + (kernel as u32 - 1) * self.stride,
+            stride: self.stride * stride as u32,
+            first_center: self.first_center + ((kernel as f64 - 1.0) / 2.0 - padding as f64) * step,
+        }
+    }
+
+    /// The field where branches meet: the larger one.
+    ///
+    /// # Panics
+    /// If the branches' cells lie at different places, so that the result would have no place of its own.
+    fn joined(self, other: Self) -> Self {
+        assert_eq!(self.stride, other.stride, "branches of different stride meet");
+        assert!(
+            (self.first_center - other.first_center).abs() < 1e-9,
+            "branches that start at different places meet"
+        );
+        if other.size > self.size { other } else { self }
+    }
+
+    /// The fields of nodes in topological order.
+    pub(crate) fn of_nodes(nodes: &[Node]) -> Vec<Self> {
+        let mut fields: Vec<Self> = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            let joined = node.inputs.iter().map(|input| fields[input.0]).reduce(Self::joined);
+            let before = joined.unwrap_or(Self::INPUT);
+            fields.push(match &node.op {
+                Op::Conv2d(conv) => before.behind_window(conv.kernel, conv.stride, conv.padding),
+                Op::MaxPool(pool) => before.behind_window(pool.kernel, pool.stride, pool.padding),
+                Op::Input | Op::BatchNorm { .. } | Op::Relu | Op::Relu6 | Op::Add | Op::Concat => before,
+            });
+        }
+        fields
+    }
+
+    /// The transform from the node's map to the image.
+    pub fn map_transform(self) -> MapTransform {
+        MapTransform::uniform(self.first_center, f64::from(self.stride))
+    }
+}
+
+impl Graph {
+    /// The receptive field of the feature maps.
+    pub fn field(&self) -> Field {
+        self.fields().last().copied().unwrap_or(Field::INPUT)
+    }
+
+    /// Side in pixels of the square of the image that one cell of the feature maps sees.
+    pub fn receptive_field(&self) -> u32 {
+        self.field().size
+    }
+
+    /// Where the cells of the feature maps lie in the network's input.
+    pub fn map_transform(&self) -> MapTransform {
+        self.field().map_transform()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ArchName;
+
+    /// Strides and receptive fields as published with the paper named above, first centres by hand. For `ResNet`-50 the
+    /// paper has 483, with the stride in the bottleneck's first convolution; with it in the second, as here, each of
+    /// the three strided blocks sees less: by 8, 16 and 32 pixels.
+    #[test]
+    fn fields_of_the_known_networks() {
+        let cases = [
+            (ArchName::Resnet18, 435, 32, 0.5),
+            (ArchName::Resnet34, 899, 32, 0.5),
+            (ArchName::Resnet50, 483 - 56, 32, 0.5),
+            (ArchName::Vgg16, 212, 32, 16.0),
+            (ArchName::Vgg19, 268, 32, 16.0),
+            (ArchName::Squeezenet1_1, 207, 16, 15.5),
+            (ArchName::MobilenetV2, 491, 32, 0.5),
+        ];
+        for (name, size, stride, first_center) in cases {
+            let field = name.graph().field();
+            assert_eq!((field.size, field.stride), (size, stride), "{name}");
+            assert!((field.first_center - first_center).abs() < 1e-9, "{name}: {}", field.first_center);
+        }
+    }
+}
