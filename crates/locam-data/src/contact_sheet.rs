@@ -112,3 +112,65 @@ fn draw_class(sheet: &mut RgbImage, top: u32, title: &str, thumbnails: &[RgbImag
         imageops::replace(sheet, thumbnail, x.into(), y.into());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Item, Layout};
+    use locam_core::{Point, Rect};
+
+    const RED: Rgb<u8> = Rgb([200, 0, 0]);
+    const BLUE: Rgb<u8> = Rgb([0, 0, 200]);
+
+    fn dataset(root: &Path, classes: &[&str], labels: Vec<Label>) -> Dataset {
+        let path = root.join("field.png");
+        let image = RgbImage::from_fn(400, 200, |x, _| if x < 200 { RED } else { BLUE });
+        image.save(&path).unwrap();
+        let item = |label| Item { path: path.clone(), label, split: None, group: None };
+        Dataset {
+            root: root.to_owned(),
+            layout: Layout::ClassFolders,
+            classes: classes.iter().map(ToString::to_string).collect(),
+            items: labels.into_iter().map(item).collect(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// The pixel in the middle of a class's thumbnail.
+    fn middle(sheet: &RgbImage, class: u32, place: u32) -> Rgb<u8> {
+        let x = GAP + place * (THUMBNAIL + GAP) + THUMBNAIL / 2;
+        *sheet.get_pixel(x, class * CLASS_HEIGHT + GLYPH_SIDE + 2 * GAP + THUMBNAIL / 2)
+    }
+
+    #[test]
+    fn objects_appear_in_the_row_of_their_class() {
+        let folder = tempfile::tempdir().unwrap();
+        let object = |class, shape| Object { class: ClassId(class), shape };
+        let left = Shape::Box(Rect::new(90.0, 50.0, 120.0, 90.0));
+        let huge = Shape::Box(Rect::new(-1e12, -1e12, 1e12, 1e12));
+        let right = Shape::Point(Point::new(395.0, 5.0));
+        let label = Label::Objects(vec![object(0, right), object(1, left), object(1, left), object(2, huge)]);
+        let sheet = contact_sheet(&dataset(folder.path(), &["right", "left", "huge"], vec![label]), 1);
+        assert_eq!(middle(&sheet, 0, 0), BLUE);
+        assert_eq!(middle(&sheet, 0, 1), BACKGROUND);
+        assert_eq!((middle(&sheet, 1, 0), middle(&sheet, 1, 1)), (RED, RED));
+        assert_ne!(middle(&sheet, 2, 0), BACKGROUND);
+    }
+
+    #[test]
+    fn oblong_images_keep_their_shape() {
+        let folder = tempfile::tempdir().unwrap();
+        let sheet = contact_sheet(&dataset(folder.path(), &["a"], vec![Label::Class(ClassId(0))]), 1);
+        let column = (0..CLASS_HEIGHT).filter(|&y| *sheet.get_pixel(GAP + 10, y) == RED).count();
+        assert_eq!(column, THUMBNAIL as usize / 2);
+    }
+
+    #[test]
+    fn many_classes_are_cut_off_and_none_is_survived() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = vec!["x"; 1000];
+        let sheet = contact_sheet(&dataset(folder.path(), &names, Vec::new()), 1);
+        assert_eq!(sheet.height(), 60 * CLASS_HEIGHT + GLYPH_SIDE + 2 * GAP);
+        assert!(contact_sheet(&dataset(folder.path(), &[], Vec::new()), 1).height() > 0);
+    }
+}

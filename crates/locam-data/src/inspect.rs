@@ -242,3 +242,93 @@ fn duplicates<P: Ord>(readable: &[(&Item, Probe)], property: impl Fn(&Item) -> P
     differing.sort();
     differing
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Layout, Object, Shape};
+    use image::{ImageFormat, Rgb, RgbImage};
+    use locam_core::Point;
+
+    fn picture(folder: &Path, name: &str, shade: u8) -> PathBuf {
+        let path = folder.join(name);
+        let image = RgbImage::from_pixel(10 + u32::from(shade), 6, Rgb([shade; 3]));
+        image.save_with_format(&path, ImageFormat::Png).unwrap();
+        path
+    }
+
+    fn dataset(root: &Path, classes: &[&str], items: Vec<(PathBuf, Label, Option<Split>)>) -> Dataset {
+        Dataset {
+            root: root.to_owned(),
+            layout: Layout::ClassFolders,
+            classes: classes.iter().map(ToString::to_string).collect(),
+            items: items
+                .into_iter()
+                .map(|(path, label, split)| Item { path, label, split, group: None })
+                .collect(),
+            problems: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn patches_are_counted_and_faults_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let [cell, other] = [0, 1].map(|class| Label::Class(ClassId(class)));
+        let broken = root.join("broken.png");
+        std::fs::write(&broken, b"nothing").unwrap();
+        let mut items = vec![
+            (picture(root, "copy_train.png", 200), cell.clone(), Some(Split::Train)),
+            (picture(root, "copy_test.png", 200), cell.clone(), Some(Split::Test)),
+            (picture(root, "both_a.png", 100), cell.clone(), Some(Split::Train)),
+            (picture(root, "both_b.png", 100), other, Some(Split::Train)),
+            (picture(root, "misnamed.jpg", 50), cell.clone(), Some(Split::Val)),
+            (broken.clone(), cell.clone(), Some(Split::Train)),
+        ];
+        for shade in 0..8 {
+            items.push((picture(root, &format!("{shade}.png"), shade), cell.clone(), Some(Split::Train)));
+        }
+        let found = inspect(&dataset(root, &["cell", "other"], items));
+        assert_eq!(found.images, SplitCounts { train: 11, val: 1, test: 1, unassigned: 0 });
+        assert_eq!(found.classes[0].images, SplitCounts { train: 10, val: 1, test: 1, unassigned: 0 });
+        assert_eq!((found.classes[0].copies, found.classes[0].near_empty), (1, false));
+        assert_eq!((found.classes[1].copies, found.classes[1].near_empty), (0, true));
+        assert_eq!(found.width, Some(Spread { min: 10, median: 16, max: 210 }));
+        assert_eq!(
+            found.duplicates_across_splits,
+            [[root.join("copy_train.png"), root.join("copy_test.png")]]
+        );
+        assert_eq!(found.duplicates_across_classes, [[root.join("both_a.png"), root.join("both_b.png")]]);
+        assert_eq!(found.unreadable.iter().map(|note| &note.path).collect::<Vec<_>>(), [&broken]);
+        assert_eq!(found.wrong_extensions.len(), 1);
+        let text = found.to_string();
+        for words in
+            ["broken.png", "misnamed.jpg", "near-empty", "copy_test.png", "both_b.png", "10 / 16 / 210"]
+        {
+            assert!(text.contains(words), "{words} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn objects_are_counted_and_empty_fields_are_images() {
+        let folder = tempfile::tempdir().unwrap();
+        let object = |class| Object { class: ClassId(class), shape: Shape::Point(Point::new(1.0, 2.0)) };
+        let twelve = Label::Objects((0..12).map(|_| object(0)).chain([object(1)]).collect());
+        let items = vec![
+            (picture(folder.path(), "a.png", 1), twelve, None),
+            (picture(folder.path(), "b.png", 2), Label::Objects(Vec::new()), None),
+        ];
+        let found = inspect(&dataset(folder.path(), &["red", "white"], items));
+        assert_eq!(found.images.total(), 2);
+        let figures = |c: &ClassSummary| (c.images.total(), c.objects.total(), c.near_empty);
+        assert_eq!(found.classes.iter().map(figures).collect::<Vec<_>>(), [(1, 12, false), (1, 1, true)]);
+        assert!(found.duplicates_across_classes.is_empty());
+    }
+
+    #[test]
+    fn an_empty_data_set_has_no_sizes() {
+        let found = inspect(&dataset(Path::new("nowhere"), &[], Vec::new()));
+        assert_eq!((found.width, found.height), (None, None));
+        assert!(found.to_string().starts_with("nowhere: 0 images"));
+    }
+}
