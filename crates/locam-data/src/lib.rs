@@ -1,4 +1,9 @@
 //! Reads labelled images and annotations as users have them; cuts patches; generates smears.
+//!
+//! Opening a data set is apart from decoding it: a [`Dataset`] is a sorted list of files with labels, and only
+//! [`PatchStore`], [`inspect()`] and [`contact_sheet()`] touch pixels. So one bad file among many costs a [`Problem`]
+//! that names it and never the run. Every image goes through [`read_rgb`] and [`resize()`], whoever asks, so that
+//! a network sees in locating what it saw in training.
 
 mod augment;
 mod contact_sheet;
