@@ -1,2 +1,31 @@
-//! The `locam` binary.
-fn main() {}
+//! The `locam` binary: turns arguments into jobs of the `locam` library, and what happens into progress and messages.
+//! It decides nothing about images or numbers, so that every other front gives the same.
+
+mod args;
+mod commands;
+mod progress;
+mod settings;
+
+use args::{Cli, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Train(args) => commands::train::run(&args),
+        Command::Locate(args) => commands::locate::run(&args),
+        Command::Calibrate(args) => commands::assess::calibrate(&args),
+        Command::Evaluate(args) => commands::assess::evaluate(&args),
+        Command::Data(command) => commands::data::run(command),
+        Command::Model(command) => commands::model::run(command),
+        Command::Demo(args) => commands::demo::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -108,6 +108,13 @@ impl ScoreMap {
     pub fn with_values(&self, values: Vec<f32>) -> Self {
         Self::new(self.size, values, self.transform)
     }
+
+    /// The map laid over the image from which the network's input was made by scaling: see
+    /// [`MapTransform::for_scaled_input`].
+    #[must_use]
+    pub fn for_scaled_input(self, scale_x: f64, scale_y: f64) -> Self {
+        Self { transform: self.transform.for_scaled_input(scale_x, scale_y), ..self }
+    }
 }
 
 /// The two cells around a map coordinate and the weight of the second.

@@ -1,1 +1,44 @@
-//! Train on patches, find things on whole images: the public interface of locam.
+//! Train on small labelled patches, find things on whole images: the one public surface of locam, on which every
+//! front (the binary, and whatever follows it) is a thin layer, so that they can't disagree in a single number.
+//!
+//! The jobs, in the order in which a user meets them:
+//!
+//! 1. [`Dataset::open`] reads labelled data as they are laid out, [`prepare`] splits them and cuts patches;
+//! 2. [`train_run`] trains a network into a run folder that survives being killed;
+//! 3. [`Locator`] lays a trained model over whole images, [`locate_all`] writes what it finds;
+//! 4. [`calibrate`] chooses thresholds on validation images, [`figures`] counts hits on others;
+//! 5. [`demo`] does all of it on generated smears.
+
+mod assessing;
+mod demo;
+mod demo_page;
+mod error;
+mod images;
+mod locating;
+mod models;
+mod pictures;
+mod training;
+mod writing;
+
+pub use assessing::{
+    Assessed, Calibration, ClassFigures, Evaluation, annotated_items, assess, calibrate, figures, split_name,
+    write_assessed,
+};
+pub use demo::{DemoPlan, DemoResult, demo};
+pub use error::Error;
+pub use images::find_images;
+pub use locam_arch::ArchName;
+pub use locam_core::{ClassId, ModelSpec, Normalization, Point, Rect, Region, ScoreMap, Size};
+pub use locam_data::{
+    Dataset, Inspection, Layout, OpenOptions, Problem, SmearPlan, Split, Strictness, contact_sheet, inspect,
+    write_patches, write_smears,
+};
+pub use locam_net::{ChannelChoice, DeviceChoice, Model};
+pub use locam_report::write_image;
+pub use locam_train::{
+    EpochMetrics, Event, Observer, OptimizerName, Outcome, PatchConfig, Schedule, Start, Summary, TrainConfig, Weights,
+};
+pub use locating::{LocateOptions, Located, Locator, Scaling, SmallImages};
+pub use models::{export_weights, show_model, store_thresholds};
+pub use training::{Prepared, patch_plan, prepare, train_run};
+pub use writing::{LocateEvent, LocateSummary, locate_all};

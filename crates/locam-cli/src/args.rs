@@ -1,0 +1,363 @@
+//! The command line as typed. Nothing is checked here that needs the file system or the model.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Find things in whole images of any size, with a classifier trained on small labelled patches and no box drawn.
+#[derive(Debug, Parser)]
+#[command(name = "locam", version, max_term_width = 100, after_help = "\
+Example: from labelled patches to cells on a smear
+  locam train patches/ --out runs/cells
+  locam locate --model runs/cells smear.jpg --out found/")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a classifier on patches, or on patches cut from annotated images
+    Train(Box<TrainArgs>),
+    /// Show where the classes are on whole images
+    Locate(LocateArgs),
+    /// Choose each class's threshold on annotated images, and store it in the model
+    Calibrate(CalibrateArgs),
+    /// Compare what is found on annotated images with the truth
+    Evaluate(EvaluateArgs),
+    /// Look into, cut or generate data
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Look into or export models
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Generate smears, train, locate, and write a page with the results: no data needed
+    #[command(after_help = "Example:\n  locam demo --out demo")]
+    Demo(DemoArgs),
+}
+
+/// How data are read, for every command that reads a data set.
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// Layout of the data: folders, all-idb2, all-idb1, voc, yolo, coco, csv, points [default: recognised]
+    #[arg(long)]
+    pub(crate) layout: Option<String>,
+    /// Stop at the first bad file instead of warning and going on
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// How patches are cut from annotated whole images.
+#[derive(Debug, Args)]
+pub(crate) struct PatchArgs {
+    /// Object classes to use, separated by commas [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub(crate) classes: Option<Vec<String>>,
+    /// Background patches cut from each annotated image, away from the objects; 0 for no background class
+    /// [default: 1]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) background: Option<usize>,
+    /// Side of the square window cut from annotated images, in their pixels [default: the patch size]
+    #[arg(long, value_name = "PIXELS")]
+    pub(crate) window: Option<u32>,
+    /// Largest shift of a window from its object's centre, as a fraction of the window [default: 0]
+    #[arg(long, value_name = "FRACTION")]
+    pub(crate) jitter: Option<f64>,
+    /// Size of the objects in labelled patches, in pixels of the patches [default: known where boxes are annotated]
+    #[arg(long, value_name = "PIXELS")]
+    pub(crate) patch_object_size: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  locam train ALL_IDB2 --weights imagenet --out runs/blasts
+  locam train bccd --classes WBC --arch resnet18 --epochs 8 --out runs/white
+  locam train patches/ --config runs/blasts/config.toml --seed 2 --out runs/second
+  locam train patches/ --out runs/blasts --resume")]
+pub(crate) struct TrainArgs {
+    /// A folder of labelled patches or of annotated images, or a CSV or COCO file
+    pub(crate) data: PathBuf,
+    /// The run folder to write
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+    /// Carry on the run in the folder from where it stopped
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Settings in TOML, as a run folder's config.toml; flags win over them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print one JSON object a line instead of progress
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) data_args: DataArgs,
+    #[command(flatten)]
+    pub(crate) patch_args: PatchArgs,
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+}
+
+/// Each flag says the same as the key of that name in the TOML file.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
+pub(crate) struct SettingArgs {
+    /// resnet18, resnet34, resnet50, vgg16, vgg19, squeezenet1_1, mobilenet_v2 [default: resnet18]
+    #[arg(long)]
+    pub(crate) arch: Option<String>,
+    /// Where the weights start: none, imagenet, or a .safetensors or .pth file [default: none]
+    #[arg(long)]
+    pub(crate) weights: Option<String>,
+    /// Passes over the training patches [default: 15]
+    #[arg(long)]
+    pub(crate) epochs: Option<usize>,
+    /// Patches a step [default: 32]
+    #[arg(long)]
+    pub(crate) batch_size: Option<usize>,
+    /// Side to which patches are resized, in pixels [default: 224]
+    #[arg(long, value_name = "PIXELS")]
+    pub(crate) patch_size: Option<u32>,
+    /// sgd, adam or adamw [default: sgd]
+    #[arg(long)]
+    pub(crate) optimizer: Option<String>,
+    /// Learning rate after warm-up
+    #[arg(long)]
+    pub(crate) learning_rate: Option<f64>,
+    /// Momentum of SGD [default: 0.9]
+    #[arg(long)]
+    pub(crate) momentum: Option<f64>,
+    /// Weight decay [default: 0]
+    #[arg(long)]
+    pub(crate) weight_decay: Option<f64>,
+    /// constant, step or cosine [default: constant]
+    #[arg(long)]
+    pub(crate) schedule: Option<String>,
+    /// With the step schedule: epochs from one step to the next [default: 5]
+    #[arg(long, value_name = "EPOCHS")]
+    pub(crate) step_every: Option<usize>,
+    /// With the step schedule: what each step multiplies the learning rate by [default: 0.1]
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) step_factor: Option<f64>,
+    /// Epochs over which the learning rate rises to its value; may be fractional [default: 0]
+    #[arg(long)]
+    pub(crate) warmup_epochs: Option<f64>,
+    /// Scaling of pixel values: unit (0 to 1) or imagenet (its mean and deviation) [default: unit]
+    #[arg(long)]
+    pub(crate) normalization: Option<String>,
+    /// Mirror training patches at random
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) flips: Option<bool>,
+    /// Turn training patches by right angles at random
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) turns: Option<bool>,
+    /// Seed of everything random [default: 0]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Threads that decode and resize ahead of training [default: 2]
+    #[arg(long)]
+    pub(crate) workers: Option<usize>,
+    /// auto, cpu, cuda or wgpu [default: auto]
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+    /// Part of the patches kept for choosing the best epoch, where the data give no split [default: 0.15]
+    #[arg(long, value_name = "FRACTION")]
+    pub(crate) val_fraction: Option<f64>,
+    /// Part of the patches kept for the test at the end, where the data give no split [default: 0.2]
+    #[arg(long, value_name = "FRACTION")]
+    pub(crate) test_fraction: Option<f64>,
+}
+
+/// A model and how it is laid over images.
+#[derive(Debug, Args)]
+pub(crate) struct LocatorArgs {
+    /// A run folder or a model folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) model: PathBuf,
+    /// Size of the objects in these images, in pixels: images are scaled so that objects come out as in training
+    #[arg(long, value_name = "PIXELS", conflicts_with = "scale")]
+    pub(crate) object_size: Option<f64>,
+    /// Scale images by this factor [default: as the training patches were]
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) scale: Option<f64>,
+    /// Enlarge images that are too small for the network instead of refusing them
+    #[arg(long)]
+    pub(crate) upscale: bool,
+    /// auto, cpu, cuda or wgpu
+    #[arg(long, default_value = "auto")]
+    pub(crate) device: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  locam locate --model runs/cells smear.jpg --out found
+  locam locate --model runs/cells 'slides/*.tif' --object-size 90 --out found")]
+pub(crate) struct LocateArgs {
+    /// Images, folders of images, or patterns such as 'slides/*.tif'
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    /// The folder to write
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) locator: LocatorArgs,
+    /// Margin (log-odds) from which a place belongs to a region [default: the model's, per class]
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) threshold: Option<f64>,
+    /// Channels in the panel: the four strongest, or four drawn with a seed
+    #[arg(long, value_name = "SEED")]
+    pub(crate) channel_seed: Option<u64>,
+    /// Stop at the first bad image instead of warning and going on
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Print one JSON object an image instead of progress
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Annotated whole images to compare with.
+#[derive(Debug, Args)]
+pub(crate) struct TruthArgs {
+    /// A folder of annotated whole images
+    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) locator: LocatorArgs,
+    #[command(flatten)]
+    pub(crate) data_args: DataArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  locam calibrate --model runs/white bccd")]
+pub(crate) struct CalibrateArgs {
+    #[command(flatten)]
+    pub(crate) truth: TruthArgs,
+    /// The part of the data to choose on; test data must not be it
+    #[arg(long, default_value = "val")]
+    pub(crate) split: CalibrationSplit,
+}
+
+/// Parts of a data set that a threshold may be chosen on.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum CalibrationSplit {
+    Train,
+    Val,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  locam evaluate --model runs/white bccd --split test --out results")]
+pub(crate) struct EvaluateArgs {
+    #[command(flatten)]
+    pub(crate) truth: TruthArgs,
+    /// The part of the data to look at
+    #[arg(long, default_value = "test")]
+    pub(crate) split: EvaluationSplit,
+    /// Write the pictures and tables of `locam locate` for these images, too
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Parts of a data set.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum EvaluationSplit {
+    Train,
+    Val,
+    Test,
+    All,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Count classes and splits, name what is wrong, and draw a contact sheet
+    #[command(after_help = "Example:\n  locam data inspect ALL_IDB2 --sheet sheet.png")]
+    Inspect {
+        /// A folder of labelled patches or annotated images, or a CSV or COCO file
+        data: PathBuf,
+        /// Where to write the contact sheet
+        #[arg(long, default_value = "contact-sheet.png", value_name = "FILE")]
+        sheet: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        data_args: DataArgs,
+    },
+    /// Cut patches around annotated objects, and away from them, into a folder per class with a manifest
+    #[command(after_help = "Example:\n  locam data patches bccd --classes WBC --window 224 --out patches")]
+    Patches {
+        /// A folder of annotated whole images
+        data: PathBuf,
+        /// The folder to write
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+        /// Factor from image pixels to patch pixels
+        #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+        scale: f64,
+        /// Seed of the background's places and of the jitter
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        #[command(flatten)]
+        patch_args: PatchArgs,
+        #[command(flatten)]
+        data_args: DataArgs,
+    },
+    /// Generate blood smears with exact truth, in the two layouts of ALL-IDB
+    #[command(after_help = "Example:\n  locam data smears --out smears --fields 20 --patches 260")]
+    Smears {
+        /// The folder to write
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+        /// Whole fields
+        #[arg(long, default_value_t = 12)]
+        fields: usize,
+        /// White-cell patches
+        #[arg(long, default_value_t = 260)]
+        patches: usize,
+        /// Width and height of a field, e.g. 1712x1368
+        #[arg(long, default_value = "1712x1368", value_parser = parse_size, value_name = "WxH")]
+        size: (u32, u32),
+        /// Seed: the same one gives the same bytes
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Print the layers with shapes, parameters, receptive field and stride
+    #[command(after_help = "Examples:\n  locam model show resnet18\n  locam model show runs/cells --size 640x480")]
+    Show {
+        /// An architecture, or a run or model folder
+        model: String,
+        /// Width and height of the input
+        #[arg(long, default_value = "224x224", value_parser = parse_size, value_name = "WxH")]
+        size: (u32, u32),
+    },
+    /// Write the weights as safetensors with torchvision's key names
+    #[command(after_help = "Example:\n  locam model export runs/cells cells.safetensors")]
+    Export {
+        /// A run or model folder
+        model: PathBuf,
+        /// The file to write
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The folder to write
+    #[arg(long, default_value = "demo", value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+    /// Seed of the smears and of the training
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// `640x480` as width and height.
+fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    text.split_once(['x', 'X'])
+        .and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)))
+        .filter(|&(width, height)| width > 0 && height > 0)
+        .ok_or_else(|| format!("'{text}' is not a width and a height such as 640x480"))
+}

@@ -1,0 +1,41 @@
+//! One module per command: each reads its arguments, calls one job of the library, and tells of it.
+
+pub(crate) mod assess;
+pub(crate) mod data;
+pub(crate) mod demo;
+pub(crate) mod locate;
+pub(crate) mod model;
+pub(crate) mod train;
+
+use crate::args::{DataArgs, LocatorArgs};
+use crate::settings::parse;
+use anyhow::Result;
+use locam::{Dataset, LocateOptions, Locator, OpenOptions, Scaling, SmallImages, Strictness};
+use std::path::Path;
+
+/// Opens a data set as the arguments say.
+fn open_data(path: &Path, args: &DataArgs) -> Result<Dataset> {
+    let layout = args.layout.as_deref().map(parse).transpose()?;
+    Ok(Dataset::open(path, &OpenOptions { layout, strictness: strictness(args.strict) })?)
+}
+
+fn strictness(strict: bool) -> Strictness {
+    if strict { Strictness::Strict } else { Strictness::Lenient }
+}
+
+/// Loads the model, and says on what it runs and at what scale.
+fn open_locator(args: &LocatorArgs, options: LocateOptions) -> Result<Locator> {
+    let scaling = match (args.object_size, args.scale) {
+        (Some(size), _) => Scaling::ObjectSize(size),
+        (None, Some(factor)) => Scaling::Factor(factor),
+        (None, None) => Scaling::AsTrained,
+    };
+    let small_images = if args.upscale { SmallImages::Enlarge } else { SmallImages::Refuse };
+    let options = LocateOptions { scaling, small_images, ..options };
+    let locator = Locator::open(&args.model, parse(&args.device)?, options)?;
+    eprintln!("{} on {}", locator.model().spec.architecture, locator.device_name());
+    if let Some(warning) = locator.scale_warning() {
+        eprintln!("warning: {warning}");
+    }
+    Ok(locator)
+}

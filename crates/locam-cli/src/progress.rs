@@ -1,0 +1,169 @@
+//! What the user sees while something runs: bars on a terminal, plain lines otherwise, JSON for machines.
+
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use locam::{EpochMetrics, Event, Observer, Problem};
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// How progress is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// A bar that moves.
+    Bar,
+    /// A line for what matters.
+    Lines,
+    /// One JSON object a line on standard output.
+    Json,
+}
+
+impl Style {
+    /// JSON where it is asked for, a bar where somebody watches, lines in a file or pipe.
+    pub(crate) fn choose(json: bool) -> Self {
+        if json {
+            Self::Json
+        } else if std::io::stderr().is_terminal() {
+            Self::Bar
+        } else {
+            Self::Lines
+        }
+    }
+}
+
+/// A bar that counts `total` things, hidden unless the style is a bar.
+pub(crate) fn bar(style: Style, total: u64, unit: &str) -> ProgressBar {
+    let target = match style {
+        Style::Bar => ProgressDrawTarget::stderr(),
+        Style::Lines | Style::Json => ProgressDrawTarget::hidden(),
+    };
+    let template = format!(
+        "{{prefix}} [{{bar:30}}] {{pos}}/{{len}} {unit}  {{msg}}  {{elapsed}} elapsed, {{eta}} left"
+    );
+    let shape = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(total), target).with_style(shape.progress_chars("=> "))
+}
+
+/// Names every file that was passed over, the first few in full, with a count at the end.
+pub(crate) fn warn_of(problems: &[Problem]) {
+    const SHOWN: usize = 20;
+    for problem in problems.iter().take(SHOWN) {
+        eprintln!("warning: {}", problem.message_with_path());
+    }
+    if problems.len() > SHOWN {
+        eprintln!("warning: ... and {} more", problems.len() - SHOWN);
+    }
+    match problems.len() {
+        0 => {}
+        1 => eprintln!("1 file was passed over"),
+        count => eprintln!("{count} files were passed over"),
+    }
+}
+
+/// Tells of a training run.
+pub(crate) struct TrainingProgress {
+    style: Style,
+    bar: ProgressBar,
+    epochs: usize,
+    last_line: std::time::Instant,
+}
+
+impl TrainingProgress {
+    /// Progress in the given style.
+    pub(crate) fn new(style: Style) -> Self {
+        Self { style, bar: ProgressBar::hidden(), epochs: 0, last_line: std::time::Instant::now() }
+    }
+
+    fn line(&self, text: &str) {
+        if self.style == Style::Bar {
+            self.bar.suspend(|| eprintln!("{text}"));
+        } else {
+            eprintln!("{text}");
+        }
+    }
+
+    fn epoch_done(&self, row: &EpochMetrics) {
+        let percent = |part: f64| format!("{:.1} %", 100.0 * part);
+        let validation = match (row.val_loss, row.val_accuracy) {
+            (Some(loss), Some(accuracy)) => format!(", validation loss {loss:.4}, accuracy {}", percent(accuracy)),
+            _ => String::new(),
+        };
+        self.bar.finish_and_clear();
+        self.line(&format!(
+            "epoch {:>3}/{}: loss {:.4}, accuracy {}{validation} ({:.0} s)",
+            row.epoch,
+            self.epochs,
+            row.train_loss,
+            percent(row.train_accuracy),
+            row.seconds
+        ));
+    }
+
+    fn weights_loaded(&self, source: &str, lists: [(&str, &Vec<String>); 3]) {
+        self.line(&format!("weights from {source}"));
+        for (what, keys) in lists.into_iter().filter(|(_, keys)| !keys.is_empty()) {
+            self.line(&format!("  {what}: {}", keys.join(", ")));
+        }
+    }
+
+    fn batch_done(&mut self, event: &Event) {
+        let Event::BatchDone { epoch, batch, batches, loss, images_per_second, .. } = event else { return };
+        self.bar.set_position(*batch as u64);
+        self.bar.set_message(format!("loss {loss:.4}  {images_per_second:.1} images/s"));
+        // Without a terminal an epoch of many minutes would look like a hang.
+        if self.style == Style::Lines && self.last_line.elapsed() > Duration::from_secs(30) {
+            self.last_line = std::time::Instant::now();
+            self.line(&format!(
+                "  epoch {epoch}, batch {batch}/{batches}: loss {loss:.4}, {images_per_second:.1} images/s"
+            ));
+        }
+    }
+}
+
+impl Observer for TrainingProgress {
+    fn observe(&mut self, event: &Event) {
+        if self.style == Style::Json {
+            match serde_json::to_string(event) {
+                Ok(line) => println!("{line}"),
+                Err(error) => eprintln!("warning: an event could not be written as JSON: {error}"),
+            }
+            return;
+        }
+        match event {
+            Event::Download { done, total } => {
+                if self.bar.length() != *total || self.bar.is_hidden() {
+                    self.bar = bar(self.style, total.unwrap_or(0), "bytes").with_prefix("weights");
+                }
+                self.bar.set_position(*done);
+            }
+            Event::WeightsLoaded { source, missing, unexpected, dropped } => {
+                self.bar.finish_and_clear();
+                let lists = [("missing", missing), ("unexpected", unexpected), ("dropped", dropped)];
+                self.weights_loaded(source, lists);
+            }
+            Event::Started { epochs, epoch, batch, train_images, device } => {
+                self.epochs = *epochs;
+                let from = if (*epoch, *batch) == (1, 1) {
+                    String::new()
+                } else {
+                    format!(", going on at epoch {epoch}, batch {batch}")
+                };
+                self.line(&format!("training on {train_images} patches on {device}{from}"));
+            }
+            Event::EpochStarted { epoch, batches } => {
+                self.bar = bar(self.style, *batches as u64, "batches")
+                    .with_prefix(format!("epoch {epoch}/{}", self.epochs));
+            }
+            Event::BatchDone { .. } => self.batch_done(event),
+            Event::EpochDone(row) => self.epoch_done(row),
+            Event::Saved { .. } => {}
+            Event::Evaluated { split, loss, accuracy, images } => self.line(&format!(
+                "best model on {images} {split} patches: loss {loss:.4}, accuracy {:.1} %",
+                100.0 * accuracy
+            )),
+        }
+    }
+}
+
+/// A length of time in words.
+pub(crate) fn in_words(seconds: f64) -> String {
+    HumanDuration(Duration::from_secs_f64(seconds.max(0.0))).to_string()
+}

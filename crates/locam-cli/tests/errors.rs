@@ -1,0 +1,93 @@
+//! What the program says when something is wrong: word for word, with the exit code.
+
+mod support;
+
+use support::{Workplace, write_patch};
+
+/// Checks a transcript against its snapshot.
+macro_rules! snapshot {
+    ($name:expr, $text:expr) => {
+        insta::with_settings!({ filters => vec![(r"\d+\.\d+ s\b", "[TIME]")] }, {
+            insta::assert_snapshot!($name, $text);
+        });
+    };
+}
+
+#[test]
+fn data_that_can_not_be_trained_on() {
+    let place = Workplace::new();
+    std::fs::create_dir(place.path("empty")).unwrap();
+    write_patch(&place.path("one/cell/a.png"), [200, 100, 100], 64);
+    write_patch(&place.path("one/cell/b.png"), [200, 100, 100], 64);
+    for i in 0..6 {
+        write_patch(&place.path(&format!("two/cell/{i}.png")), [200, 100, 100], 64);
+        std::fs::create_dir_all(place.path("two/glass")).unwrap();
+        std::fs::write(place.path(&format!("two/glass/{i}.png")), b"").unwrap();
+    }
+    for (name, data) in [("missing", "nowhere"), ("empty", "empty"), ("single_class", "one"), ("class_unreadable", "two")] {
+        snapshot!(name, place.transcript(&["train", data, "--out", "run", "--epochs", "1"]));
+        assert!(!place.path("run").exists(), "{name}: a failed start leaves no run folder");
+    }
+}
+
+#[test]
+fn settings_that_can_not_be() {
+    let place = Workplace::new();
+    std::fs::write(place.path("bad.toml"), "epoch = 3\n").unwrap();
+    for (name, words) in [
+        ("zero_epochs", &["--epochs", "0"][..]),
+        ("negative_rate", &["--learning-rate=-1"]),
+        ("unknown_arch", &["--arch", "resnet19"]),
+        ("unknown_key", &["--config", "bad.toml"]),
+        ("warmup_too_long", &["--epochs", "2", "--warmup-epochs", "3"]),
+        ("unknown_layout", &["--layout", "imagenet"]),
+    ] {
+        let all = [&["train", "data", "--out", "run"], words].concat();
+        snapshot!(name, place.transcript(&all));
+    }
+}
+
+#[test]
+fn models_that_are_none() {
+    let place = Workplace::new();
+    write_patch(&place.path("a.png"), [200, 100, 100], 300);
+    std::fs::create_dir(place.path("nothing")).unwrap();
+    std::fs::create_dir(place.path("damaged")).unwrap();
+    std::fs::write(place.path("damaged/model.json"), b"{").unwrap();
+    std::fs::write(place.path("damaged/model.safetensors"), b"").unwrap();
+    for (name, model) in [("no_model_folder", "absent"), ("no_model_inside", "nothing"), ("damaged_model", "damaged")] {
+        snapshot!(name, place.transcript(&["locate", "--model", model, "a.png", "--out", "found"]));
+        assert!(!place.path("found").exists());
+    }
+}
+
+#[test]
+fn images_that_are_not_there() {
+    let place = Workplace::new();
+    std::fs::create_dir(place.path("folder")).unwrap();
+    for (name, image) in [("no_file", "absent.png"), ("no_match", "*.png"), ("folder_without_images", "folder")] {
+        snapshot!(name, place.transcript(&["locate", "--model", "m", image, "--out", "found"]));
+    }
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let place = Workplace::new();
+    let commands: [&[&str]; 10] = [
+        &["train"],
+        &["locate"],
+        &["calibrate"],
+        &["evaluate"],
+        &["demo"],
+        &["data", "inspect"],
+        &["data", "patches"],
+        &["data", "smears"],
+        &["model", "show"],
+        &["model", "export"],
+    ];
+    for command in commands {
+        let (help, _) = place.ok(&[command, &["--help"]].concat());
+        let called = format!("  locam {}", command.join(" "));
+        assert!(help.contains("Example") && help.contains(&called), "{}:\n{help}", command.join(" "));
+    }
+}

@@ -1,0 +1,73 @@
+//! The lab from end to end, on a tree in ALL-IDB's two layouts: patches in, hot spots on whole fields out.
+
+mod support;
+
+use std::path::Path;
+use support::Workplace;
+
+fn files_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn all_idb_trains_and_locates() {
+    let place = Workplace::new();
+    place.ok(&["data", "smears", "--out", "smears", "--fields", "2", "--patches", "24", "--size", "700x500"]);
+
+    let (report, _) = place.ok(&["data", "inspect", "smears/ALL_IDB2", "--sheet", "sheet.png"]);
+    assert!(report.contains("all-idb2") && report.contains("blast"), "{report}");
+    assert!(image::open(place.path("sheet.png")).unwrap().width() > 100);
+
+    let train = ["train", "smears/ALL_IDB2", "--out", "run", "--arch", "squeezenet1_1", "--epochs", "2"];
+    let small = ["--patch-size", "96", "--batch-size", "8", "--optimizer", "adam"];
+    place.ok(&[&train[..], &small[..]].concat());
+    for name in ["config.toml", "metrics.csv", "manifest.json", "curves.svg", "curves.png", "confusion.svg", "confusion.png"] {
+        assert!(place.path("run").join(name).is_file(), "the run folder lacks {name}");
+    }
+
+    place.ok(&["locate", "--model", "run", "smears/ALL_IDB1/im", "--out", "found", "--scale", "0.5"]);
+    assert_eq!(files_in(&place.path("found/maps")), ["Im001_1.npy", "Im002_0.npy"].map(String::from));
+    let csv = std::fs::read_to_string(place.path("found/regions.csv")).unwrap();
+    assert!(csv.starts_with("image,class,score,"), "{csv}");
+    let json = std::fs::read_to_string(place.path("found/json/Im001_1.json")).unwrap();
+    let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((parsed["width"].as_u64(), parsed["height"].as_u64()), (Some(700), Some(500)));
+}
+
+#[test]
+fn runs_are_not_overwritten() {
+    let place = Workplace::new();
+    std::fs::create_dir(place.path("run")).unwrap();
+    std::fs::write(place.path("run/thesis.txt"), b"years of work").unwrap();
+    place.ok(&["data", "smears", "--out", "smears", "--fields", "1", "--patches", "8", "--size", "640x480"]);
+    let (code, _, message) = place.run(&["train", "smears/ALL_IDB2", "--out", "run", "--epochs", "1"]);
+    assert!(code != 0 && message.contains("--resume"), "{message}");
+    let (code, _, message) = place.run(&["data", "smears", "--out", "run"]);
+    assert!(code != 0 && message.contains("run"), "{message}");
+    assert_eq!(std::fs::read(place.path("run/thesis.txt")).unwrap(), b"years of work");
+}
+
+#[test]
+fn one_bad_image_among_good_ones_warns_and_goes_on() {
+    let place = Workplace::new();
+    place.ok(&["data", "smears", "--out", "smears", "--fields", "1", "--patches", "16", "--size", "640x480"]);
+    let patches = place.path("smears/ALL_IDB2/img");
+    std::fs::write(patches.join("Im900_1.tif"), b"not an image").unwrap();
+    std::fs::write(patches.join("Im901_0.tif"), b"").unwrap();
+    let train = ["train", "smears/ALL_IDB2", "--arch", "squeezenet1_1", "--epochs", "1", "--patch-size", "64"];
+    let (_, messages) = place.ok(&[&train[..], &["--out", "run"]].concat());
+    assert!(messages.contains("Im900_1.tif") && messages.contains("Im901_0.tif"), "{messages}");
+    assert!(messages.contains("2 files were passed over"), "{messages}");
+    let (code, _, message) = place.run(&[&train[..], &["--out", "strict", "--strict"]].concat());
+    assert!(code != 0 && message.contains("Im900_1.tif"), "{message}");
+
+    std::fs::write(place.path("broken.jpg"), b"\xff\xd8\xff").unwrap();
+    let field = "smears/ALL_IDB1/im";
+    let (_, messages) = place.ok(&["locate", "--model", "run", field, "broken.jpg", "--out", "found"]);
+    assert!(messages.contains("broken.jpg") && messages.contains("1 file was passed over"), "{messages}");
+}

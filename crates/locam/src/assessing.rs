@@ -1,0 +1,282 @@
+//! Annotated whole images beside what was found on them: choosing thresholds, and counting hits.
+
+use crate::writing::{Entry, write_entries};
+use crate::{Error, Located, Locator};
+use locam_core::{ClassId, ScoreMap};
+use locam_data::{Dataset, Item, Label, Problem, Shape, Split};
+use locam_locate::{Counts, MatchRule, Truth, TruthShape, find_regions, match_regions, strongest_point_in_truth};
+use locam_report::write_atomically;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// The figures of one class over all images.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClassFigures {
+    /// The class.
+    pub class: String,
+    /// The margin from which a place belonged to a region.
+    pub threshold: f64,
+    /// Regions whose centroid lies in an object of the class, each object taken once.
+    pub hits: usize,
+    /// Regions without an object.
+    pub false_alarms: usize,
+    /// Objects without a region.
+    pub misses: usize,
+    /// Hits over regions; 1 where there are none.
+    pub precision: f64,
+    /// Hits over objects; 1 where there are none.
+    pub recall: f64,
+    /// Harmonic mean of both.
+    pub f1: f64,
+    /// Images with an object of the class whose strongest point lies in one.
+    pub pointing_hits: usize,
+    /// Images with an object of the class.
+    pub pointing_images: usize,
+    /// Boxes that some region's box overlaps by at least a half (intersection over union); none for points.
+    pub boxes_overlapped: Option<usize>,
+    /// Mean over images of the difference between regions and objects, without its sign.
+    pub count_error: f64,
+}
+
+/// What an evaluation gave.
+#[derive(Clone, Debug, Serialize)]
+pub struct Evaluation {
+    /// Images looked at.
+    pub images: usize,
+    /// Images passed over.
+    pub unreadable: usize,
+    /// Per sought class that the data annotate.
+    pub classes: Vec<ClassFigures>,
+}
+
+/// One annotated image with its maps.
+#[derive(Debug)]
+pub struct Assessed {
+    /// The file.
+    pub path: PathBuf,
+    /// What was found.
+    pub located: Located,
+    /// What is there, by the model's classes.
+    pub truths: Vec<Truth>,
+}
+
+/// The annotated whole images of one part of a data set; of all of it where `split` is `None`.
+///
+/// # Errors
+/// Data without annotated images, or without that part.
+pub fn annotated_items(data: &Dataset, split: Option<Split>) -> Result<Vec<&Item>, Error> {
+    let whole = || data.items.iter().filter(|item| matches!(item.label, Label::Objects(_)));
+    if whole().next().is_none() {
+        return Err(Error::Request(format!(
+            "{} holds patches, not annotated whole images: there is nothing to compare regions with",
+            data.root.display()
+        )));
+    }
+    let items: Vec<&Item> = whole().filter(|item| split.is_none() || item.split == split).collect();
+    if items.is_empty() {
+        let name = split.map_or("all", split_name);
+        return Err(Error::Request(format!(
+            "{} names no image as part of its {name} split; choose another with --split",
+            data.root.display()
+        )));
+    }
+    Ok(items)
+}
+
+/// The word for a split.
+pub fn split_name(split: Split) -> &'static str {
+    match split {
+        Split::Train => "train",
+        Split::Val => "val",
+        Split::Test => "test",
+    }
+}
+
+/// Locates on every item. Images that can't be read or searched are returned as problems.
+///
+/// # Errors
+/// When the data annotate none of the model's classes, or no image can be used.
+pub fn assess(
+    locator: &Locator,
+    data: &Dataset,
+    items: &[&Item],
+    done: &mut dyn FnMut(&Path),
+) -> Result<(Vec<Assessed>, Vec<Problem>), Error> {
+    let classes = classes_in_model(locator, data)?;
+    let (mut assessed, mut problems) = (Vec::new(), Vec::new());
+    for item in items {
+        match locam_data::read_rgb(&item.path).map_err(Error::from).and_then(|image| locator.locate(&image)) {
+            Ok(located) => {
+                assessed.push(Assessed { path: item.path.clone(), located, truths: truths(item, &classes) });
+            }
+            Err(error) => problems.push(Problem { path: item.path.clone(), message: error.to_string() }),
+        }
+        done(&item.path);
+    }
+    match (assessed.is_empty(), problems.first()) {
+        (true, Some(first)) => Err(Error::NothingUsable {
+            count: problems.len(),
+            path: first.path.clone(),
+            reason: first.message.clone(),
+        }),
+        _ => Ok((assessed, problems)),
+    }
+}
+
+/// For each class of the data its place in the model.
+fn classes_in_model(locator: &Locator, data: &Dataset) -> Result<Vec<Option<ClassId>>, Error> {
+    let sought: Vec<_> = locator.model().spec.sought_classes().collect();
+    let found: Vec<_> = data
+        .classes
+        .iter()
+        .map(|name| sought.iter().find(|(_, class)| class.name == *name).map(|(id, _)| *id))
+        .collect();
+    if found.iter().all(Option::is_none) {
+        let names: Vec<_> = sought.iter().map(|(_, class)| class.name.as_str()).collect();
+        return Err(Error::Request(format!(
+            "the model finds {}, but {} annotates {}: no class in common",
+            names.join(", "),
+            data.root.display(),
+            data.classes.join(", ")
+        )));
+    }
+    Ok(found)
+}
+
+fn truths(item: &Item, classes: &[Option<ClassId>]) -> Vec<Truth> {
+    let Label::Objects(objects) = &item.label else { return Vec::new() };
+    objects
+        .iter()
+        .filter_map(|object| {
+            let shape = match object.shape {
+                Shape::Box(rect) => TruthShape::Box(rect),
+                Shape::Point(point) => TruthShape::Point(point),
+            };
+            Some(Truth { class: classes[object.class.0]?, shape })
+        })
+        .collect()
+}
+
+/// Counts hits, false alarms and misses of every class that the data annotate.
+pub fn figures(locator: &Locator, assessed: &[Assessed], unreadable: usize) -> Evaluation {
+    let spec = &locator.model().spec;
+    let present = |id: ClassId| assessed.iter().any(|a| a.truths.iter().any(|truth| truth.class == id));
+    let classes = spec
+        .sought_classes()
+        .filter(|&(id, _)| present(id))
+        .map(|(id, class)| class_figures(locator, id, &class.name, class.threshold, assessed))
+        .collect();
+    Evaluation { images: assessed.len(), unreadable, classes }
+}
+
+fn class_figures(locator: &Locator, id: ClassId, name: &str, threshold: f64, all: &[Assessed]) -> ClassFigures {
+    let mut counts = Counts::default();
+    let (mut pointing_hits, mut pointing_images, mut overlapped, mut boxes, mut difference) = (0, 0, 0, 0, 0.0);
+    for one in all {
+        let truths: Vec<Truth> = one.truths.iter().filter(|truth| truth.class == id).cloned().collect();
+        let regions: Vec<_> = one.located.regions.iter().filter(|region| region.class == id).cloned().collect();
+        let margin = &one.located.margins[id.0];
+        counts += match_regions(&regions, &truths, match_rule(locator, margin)).counts();
+        difference += regions.len().abs_diff(truths.len()) as f64;
+        if !truths.is_empty() {
+            pointing_images += 1;
+            pointing_hits += usize::from(strongest_point_in_truth(margin, one.located.size, &truths));
+        }
+        for truth in &truths {
+            if let TruthShape::Box(rect) = truth.shape {
+                boxes += 1;
+                overlapped += usize::from(regions.iter().any(|region| region.rect.iou(rect) >= 0.5));
+            }
+        }
+    }
+    ClassFigures {
+        class: name.to_owned(),
+        threshold,
+        hits: counts.true_positives,
+        false_alarms: counts.false_positives,
+        misses: counts.misses,
+        precision: counts.precision(),
+        recall: counts.recall(),
+        f1: counts.f1(),
+        pointing_hits,
+        pointing_images,
+        boxes_overlapped: (boxes > 0).then_some(overlapped),
+        count_error: difference / all.len() as f64,
+    }
+}
+
+/// Boxes are hit by a centroid inside; points by one within half an object.
+fn match_rule(locator: &Locator, margin: &ScoreMap) -> MatchRule {
+    let config = locator.region_config(margin, 0.0);
+    MatchRule::Centroid { radius: config.min_distance }
+}
+
+/// A threshold that was chosen, and what it gives on the images that it was chosen on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Calibration {
+    /// The class.
+    pub class: String,
+    /// The chosen margin.
+    pub threshold: f64,
+    /// F1 at it.
+    pub f1: f64,
+    /// F1 at the model's threshold before.
+    pub f1_before: f64,
+}
+
+/// Margins that are tried as thresholds.
+fn candidates() -> Vec<f64> {
+    (-8..=48).map(|step| f64::from(step) * 0.25).collect()
+}
+
+/// Chooses for every class the threshold of highest F1 on these images.
+///
+/// Several thresholds often give nearly the same F1; the middle of the longest such stretch is taken, since its
+/// ends are where other images would fall off.
+pub fn calibrate(locator: &Locator, assessed: &[Assessed]) -> Vec<Calibration> {
+    let spec = &locator.model().spec;
+    let present = |id: ClassId| assessed.iter().any(|a| a.truths.iter().any(|truth| truth.class == id));
+    spec.sought_classes()
+        .filter(|&(id, _)| present(id))
+        .map(|(id, class)| {
+            let f1 = |threshold: f64| counts_at(locator, id, threshold, assessed).f1();
+            let swept: Vec<(f64, f64)> = candidates().par_iter().map(|&threshold| (threshold, f1(threshold))).collect();
+            let threshold = locam_locate::middle_of_plateau(&swept);
+            Calibration { class: class.name.clone(), threshold, f1: f1(threshold), f1_before: f1(class.threshold) }
+        })
+        .collect()
+}
+
+fn counts_at(locator: &Locator, id: ClassId, threshold: f64, assessed: &[Assessed]) -> Counts {
+    let mut counts = Counts::default();
+    for one in assessed {
+        let margin = &one.located.margins[id.0];
+        let config = locator.region_config(margin, threshold);
+        let regions = find_regions(margin, id, one.located.size, &config);
+        let truths: Vec<Truth> = one.truths.iter().filter(|truth| truth.class == id).cloned().collect();
+        counts += match_regions(&regions, &truths, match_rule(locator, margin)).counts();
+    }
+    counts
+}
+
+
+/// Writes for annotated images what `locam locate` writes, with the truth drawn in, and the figures as
+/// `evaluation.json`.
+///
+/// # Errors
+/// Files that can't be written.
+pub fn write_assessed(
+    locator: &Locator,
+    assessed: &[Assessed],
+    evaluation: &Evaluation,
+    out: &Path,
+) -> Result<(), Error> {
+    let entries: Vec<Entry<'_>> = assessed
+        .iter()
+        .map(|one| Entry { path: &one.path, located: &one.located, truths: &one.truths })
+        .collect();
+    write_entries(locator, &entries, out)?;
+    let json = serde_json::to_vec_pretty(evaluation).map_err(|e| Error::Request(e.to_string()))?;
+    Ok(write_atomically(&out.join("evaluation.json"), |file| file.write_all(&json))?)
+}

@@ -1,0 +1,144 @@
+//! The whole job on generated smears: no data, no download. Everything goes through the same functions that the
+//! commands call, on files that the commands can read again.
+
+use crate::assessing::{Assessed, Evaluation, annotated_items, assess, calibrate, figures};
+use crate::training::{prepare, train_run};
+use crate::{Error, LocateOptions, Locator, demo_page, models};
+use locam_core::Size;
+use locam_data::{Dataset, FieldSet, OpenOptions, SmearConfig, Split, StainPreset, write_fields};
+use locam_net::{ChannelChoice, DeviceChoice};
+use locam_train::{Observer, OptimizerName, Outcome, PatchConfig, Schedule, Start, Summary, TrainConfig};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// What the demonstration is told.
+#[derive(Clone, Debug)]
+pub struct DemoPlan {
+    /// The folder to write; it must not exist, or be empty.
+    pub out: PathBuf,
+    /// The seed of the smears and of the training.
+    pub seed: u64,
+}
+
+/// What the demonstration gave.
+#[derive(Debug)]
+pub struct DemoResult {
+    /// Hits and false alarms on the test fields.
+    pub evaluation: Evaluation,
+    /// The page that shows everything.
+    pub page: PathBuf,
+}
+
+/// Everything that the page is made of.
+pub(crate) struct Shown<'a> {
+    pub(crate) plan: &'a DemoPlan,
+    pub(crate) config: &'a TrainConfig,
+    pub(crate) summary: &'a Summary,
+    pub(crate) class_names: &'a [String],
+    pub(crate) locator: &'a Locator,
+    pub(crate) assessed: &'a [Assessed],
+    pub(crate) evaluation: &'a Evaluation,
+    pub(crate) seconds: f64,
+}
+
+/// Fields to train on and to choose thresholds on.
+const FIELD: Size = Size::new(1000, 750);
+/// Fields to locate on: the size of a camera's preview, an oblong one, and a whole camera frame.
+const TEST_FIELDS: [Size; 3] = [Size::new(640, 480), Size::new(1400, 500), Size::new(3000, 2000)];
+/// White cells per million pixels of a field.
+const CELLS_PER_MEGAPIXEL: f64 = 8.0;
+
+/// Generates smears, trains on patches of some, chooses thresholds on others, locates on the rest, and writes a page.
+/// `None` when it was stopped.
+///
+/// # Errors
+/// A folder that is in use, a disk that is full.
+pub fn demo(
+    plan: &DemoPlan,
+    stop: &AtomicBool,
+    tell: &mut dyn FnMut(&str),
+    observer: &mut dyn Observer,
+) -> Result<Option<DemoResult>, Error> {
+    let started = Instant::now();
+    let fields = plan.out.join("fields");
+    tell("generating smears");
+    write_fields(&fields, &field_sets(plan.seed))?;
+    let data = Dataset::open(&fields, &OpenOptions::default())?;
+
+    let config = config(plan.seed);
+    let prepared = prepare(&data, &config)?;
+    tell(prepared.table().trim_end());
+    let run = plan.out.join("run");
+    let Outcome::Finished(summary) = train_run(&prepared, &config, &run, Start::New, stop, observer)? else {
+        return Ok(None);
+    };
+
+    tell("choosing thresholds on the validation fields");
+    let (val, _) = assess(&open(&run)?, &data, &annotated_items(&data, Some(Split::Val))?, &mut |_| {})?;
+    let chosen = calibrate(&open(&run)?, &val);
+    models::store_thresholds(&run, &chosen, &format!("{} generated validation fields", val.len()))?;
+
+    let locator = open(&run)?;
+    let items = annotated_items(&data, Some(Split::Test))?;
+    tell("locating on the test fields");
+    let mut clock = Instant::now();
+    let (assessed, _) = assess(&locator, &data, &items, &mut |path: &Path| {
+        tell(&format!("  {} in {:.1} s", path.display(), clock.elapsed().as_secs_f64()));
+        clock = Instant::now();
+    })?;
+    let evaluation = figures(&locator, &assessed, 0);
+    let class_names: Vec<String> = prepared.data.classes.iter().map(|class| class.name.clone()).collect();
+    let seconds = started.elapsed().as_secs_f64();
+    let page = demo_page::write(&Shown {
+        plan,
+        config: &config,
+        summary: &summary,
+        class_names: &class_names,
+        locator: &locator,
+        assessed: &assessed,
+        evaluation: &evaluation,
+        seconds,
+    })?;
+    Ok(Some(DemoResult { evaluation, page }))
+}
+
+fn open(run: &Path) -> Result<Locator, Error> {
+    let options = LocateOptions { channels: ChannelChoice::Strongest(4), ..LocateOptions::default() };
+    Locator::open(run, DeviceChoice::Auto, options)
+}
+
+/// The fields by split; every field has a seed of its own, so that no cell occurs twice.
+fn field_sets(seed: u64) -> Vec<FieldSet> {
+    let smear = |index: u64, size: Size| SmearConfig {
+        size,
+        seed: seed.wrapping_mul(1000).wrapping_add(index),
+        white_cells: (size.area() as f64 / 1e6 * CELLS_PER_MEGAPIXEL).round() as u32,
+        stain: StainPreset::ALL[(index % StainPreset::ALL.len() as u64) as usize],
+        ..SmearConfig::default()
+    };
+    let set = |split, indices: std::ops::Range<u64>| FieldSet {
+        split,
+        smears: indices.map(|index| smear(index, FIELD)).collect(),
+    };
+    let test = (200..).zip(TEST_FIELDS).map(|(index, size)| smear(index, size)).collect();
+    vec![set(Split::Train, 0..36), set(Split::Val, 100..112), FieldSet { split: Split::Test, smears: test }]
+}
+
+/// Patches of 128 pixels and so many epochs, since this is to be over in minutes on two cores.
+fn config(seed: u64) -> TrainConfig {
+    TrainConfig {
+        epochs: 10,
+        batch_size: 16,
+        optimizer: OptimizerName::AdamW,
+        learning_rate: Some(1e-3),
+        schedule: Schedule::Cosine,
+        warmup_epochs: 0.5,
+        patch_size: 128,
+        flips: true,
+        turns: true,
+        seed,
+        patches: PatchConfig { background: 2, window: Some(192), jitter: 0.1, ..PatchConfig::default() },
+        ..TrainConfig::default()
+    }
+}

@@ -1,0 +1,229 @@
+//! One image in, maps and regions out.
+
+use crate::Error;
+use image::RgbImage;
+use locam_core::{Region, ScoreMap, Size};
+use locam_locate::{BoxRule, RegionConfig, find_regions, margins};
+use locam_net::{ChannelChoice, DeviceChoice, ImageMaps, MIN_INPUT_SIDE, Model, class_maps};
+use std::path::Path;
+
+/// By how much images are scaled before the network sees them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Scaling {
+    /// As the training patches were, where the model knows it; otherwise not at all.
+    #[default]
+    AsTrained,
+    /// So that objects of this size (pixels of the image) come out as large as in the training patches.
+    ObjectSize(f64),
+    /// By this factor.
+    Factor(f64),
+}
+
+/// What happens to images below [`MIN_INPUT_SIDE`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SmallImages {
+    /// They are an error.
+    #[default]
+    Refuse,
+    /// They are enlarged until they are large enough.
+    Enlarge,
+}
+
+/// How a model is laid over images.
+#[derive(Clone, Debug)]
+pub struct LocateOptions {
+    /// By how much images are scaled.
+    pub scaling: Scaling,
+    /// What happens to images that are too small.
+    pub small_images: SmallImages,
+    /// A threshold on the margin for every class instead of the model's own.
+    pub threshold: Option<f64>,
+    /// Which single channels are kept for the panel.
+    pub channels: ChannelChoice,
+}
+
+impl Default for LocateOptions {
+    fn default() -> Self {
+        Self {
+            scaling: Scaling::default(),
+            small_images: SmallImages::default(),
+            threshold: None,
+            channels: ChannelChoice::None,
+        }
+    }
+}
+
+/// What was found on one image.
+#[derive(Clone, Debug)]
+pub struct Located {
+    /// The image as it was given.
+    pub size: Size,
+    /// Network input pixels per image pixel.
+    pub scale: f64,
+    /// Per class the logits with bias.
+    pub maps: Vec<ScoreMap>,
+    /// Per class the log-odds against all others.
+    pub margins: Vec<ScoreMap>,
+    /// The plain mean of all feature channels.
+    pub mean: ScoreMap,
+    /// Single channels, by their number.
+    pub channels: Vec<(usize, ScoreMap)>,
+    /// What was found of the sought classes, by class and then strongest first.
+    pub regions: Vec<Region>,
+}
+
+/// A model ready to search images.
+#[derive(Debug)]
+pub struct Locator {
+    model: Model,
+    options: LocateOptions,
+    device_name: String,
+}
+
+impl Locator {
+    /// Loads the model of a run folder or a model folder.
+    ///
+    /// # Errors
+    /// A folder without a sound model, a device that is not there, or options that the model can't follow.
+    pub fn open(folder: &Path, device: DeviceChoice, options: LocateOptions) -> Result<Self, Error> {
+        let (device, device_name) = locam_net::select(device)?;
+        Self::new(Model::load(folder, &device)?, device_name, options)
+    }
+
+    /// A locator with a model that is in memory.
+    ///
+    /// # Errors
+    /// Options that the model can't follow.
+    pub fn new(model: Model, device_name: String, options: LocateOptions) -> Result<Self, Error> {
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        match options.scaling {
+            Scaling::ObjectSize(size) if !positive(size) => {
+                return Err(Error::Request(format!("an object size of {size} pixels makes no sense")));
+            }
+            Scaling::ObjectSize(_) if model.spec.object_size.is_none() => {
+                return Err(Error::Request(
+                    "the model does not know how large the objects in its training patches were, so images can't \
+                     be scaled by object size; give --scale, or train with --patch-object-size"
+                        .to_owned(),
+                ));
+            }
+            Scaling::Factor(factor) if !positive(factor) => {
+                return Err(Error::Request(format!("a scale of {factor} makes no sense")));
+            }
+            _ => {}
+        }
+        Ok(Self { model, options, device_name })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The device, in words.
+    pub fn device_name(&self) -> &str {
+        &self.device_name
+    }
+
+    /// A warning where objects may well have another size here than in training, and nothing is done about it.
+    pub fn scale_warning(&self) -> Option<String> {
+        let spec = &self.model.spec;
+        match (self.options.scaling, spec.object_size, spec.image_scale) {
+            (Scaling::AsTrained, Some(size), None) => Some(format!(
+                "the training patches had been scaled by different factors, so images are searched as they are: \
+                 objects should be about {size:.0} pixels large; give --object-size if they are not"
+            )),
+            _ => None,
+        }
+    }
+
+    /// Network input pixels per pixel of an image of `size`.
+    ///
+    /// # Errors
+    /// An image that would be too small, unless it is to be enlarged.
+    pub fn scale_for(&self, size: Size) -> Result<f64, Error> {
+        let spec = &self.model.spec;
+        let scale = match (self.options.scaling, spec.object_size) {
+            (Scaling::Factor(factor), _) => factor,
+            (Scaling::ObjectSize(here), Some(trained)) => trained / here,
+            _ => spec.image_scale.unwrap_or(1.0),
+        };
+        let shortest = f64::from(size.width.min(size.height));
+        if (shortest * scale).round() >= f64::from(MIN_INPUT_SIDE) {
+            return Ok(scale);
+        }
+        match self.options.small_images {
+            SmallImages::Enlarge => Ok(f64::from(MIN_INPUT_SIDE) / shortest),
+            SmallImages::Refuse => Err(Error::Request(format!(
+                "an image of {size} pixels, scaled by {scale:.3}, is below {MIN_INPUT_SIDE} pixels on a side: its last \
+                 feature maps would be smaller than those of a training patch, and padding would reach all of \
+                 them; give --upscale to enlarge it"
+            ))),
+        }
+    }
+
+    /// Searches one image.
+    ///
+    /// # Errors
+    /// An image that is too small.
+    pub fn locate(&self, image: &RgbImage) -> Result<Located, Error> {
+        let ImageMaps { maps, mean, channels } = self.maps(image)?;
+        let size = Size::new(image.width(), image.height());
+        let margins = margins(&maps);
+        let regions = self.regions(&margins, size, self.options.threshold);
+        Ok(Located { size, scale: self.scale_for(size)?, maps, margins, mean, channels, regions })
+    }
+
+    /// The regions of every sought class in maps of margins.
+    pub(crate) fn regions(&self, margins: &[ScoreMap], size: Size, threshold: Option<f64>) -> Vec<Region> {
+        let sought = self.model.spec.sought_classes();
+        sought
+            .flat_map(|(id, class)| {
+                let margin = &margins[id.0];
+                let config = self.region_config(margin, threshold.unwrap_or(class.threshold));
+                find_regions(margin, id, size, &config)
+            })
+            .collect()
+    }
+
+    /// How regions of a class are told apart: by half an object where the objects' size is known, otherwise by
+    /// half a training patch, which is what the network was shown as one thing. A region that covers less than a
+    /// quarter of the object's square is debris or an edge, not an object.
+    pub(crate) fn region_config(&self, margin: &ScoreMap, threshold: f64) -> RegionConfig {
+        let spec = &self.model.spec;
+        let stride = margin.transform().stride;
+        let input_stride = self.model.network.graph().map_transform().stride.x;
+        let input_pixel = stride.x.min(stride.y) / input_stride;
+        let object = spec.object_size.unwrap_or(f64::from(spec.patch_size) / 2.0) * input_pixel;
+        RegionConfig {
+            threshold,
+            min_distance: object / 2.0,
+            min_drop: 1.0,
+            min_area: (object / 2.0).powi(2),
+            box_rule: BoxRule::Extent,
+        }
+    }
+
+    fn maps(&self, image: &RgbImage) -> Result<ImageMaps, Error> {
+        let size = Size::new(image.width(), image.height());
+        let scale = self.scale_for(size)?;
+        let side = |pixels: u32| ((f64::from(pixels) * scale).round() as u32).max(MIN_INPUT_SIDE);
+        let input_size = Size::new(side(size.width), side(size.height));
+        let resized;
+        let input = if input_size == size {
+            image
+        } else {
+            resized = locam_data::resize(image, input_size)?;
+            &resized
+        };
+        let found = class_maps(&self.model, input.as_raw(), input_size, self.options.channels)?;
+        let scale_x = f64::from(input_size.width) / f64::from(size.width);
+        let scale_y = f64::from(input_size.height) / f64::from(size.height);
+        let place = |map: ScoreMap| map.for_scaled_input(scale_x, scale_y);
+        Ok(ImageMaps {
+            maps: found.maps.into_iter().map(place).collect(),
+            mean: place(found.mean),
+            channels: found.channels.into_iter().map(|(channel, map)| (channel, place(map))).collect(),
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! Looking into, exporting and adjusting models.
+
+use crate::{Calibration, Error};
+use locam_arch::ArchName;
+use locam_core::Size;
+use locam_net::{DeviceChoice, Model, write_safetensors};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// The layers of an architecture (by name) or of a trained model (by folder), for an input of `size`, as text.
+///
+/// # Errors
+/// Neither an architecture nor a model, or an input too small to leave anything of the last maps.
+pub fn show_model(model: &str, size: Size) -> Result<String, Error> {
+    let (arch, classes, about) = match model.parse::<ArchName>() {
+        Ok(arch) => (arch, 1000, String::new()),
+        Err(unknown) if !Path::new(model).exists() => {
+            return Err(Error::Request(format!("there is no model folder {model}, and {unknown}")));
+        }
+        Err(_) => describe(&load(Path::new(model))?)?,
+    };
+    let graph = arch.graph();
+    let mut text = format!(
+        "{about}{arch}, input {size}, {classes} classes: {} parameters, {:.2} G multiply-adds\n\n{}",
+        graph.parameter_count(classes),
+        graph.multiply_adds(size, classes)? as f64 / 1e9,
+        "layer                          kind             output        parameters  field  stride\n",
+    );
+    for row in graph.layer_table(size, classes)? {
+        let _ = writeln!(
+            text,
+            "{:<30} {:<16} {:<14}{:>10}{:>7}{:>8}",
+            row.name,
+            row.kind,
+            row.output.to_string(),
+            row.parameters,
+            row.field.size,
+            row.field.stride
+        );
+    }
+    Ok(text)
+}
+
+/// The architecture, the number of classes, and a few lines about a trained model.
+fn describe(model: &Model) -> Result<(ArchName, usize, String), Error> {
+    let spec = &model.spec;
+    let mut text = String::new();
+    for class in &spec.classes {
+        let role = if class.background { "background".to_owned() } else { format!("threshold {:.2}", class.threshold) };
+        let _ = writeln!(text, "class {} ({role})", class.name);
+    }
+    let known = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.3}"));
+    let _ = writeln!(
+        text,
+        "patches of {0}x{0}, object size {1}, image scale {2}\ntrained for {3} epochs on {4} patches, seed {5}, \
+         weights from {6}\n",
+        spec.patch_size,
+        known(spec.object_size),
+        known(spec.image_scale),
+        spec.provenance.epochs,
+        spec.provenance.train_patches,
+        spec.provenance.seed,
+        spec.provenance.initial_weights,
+    );
+    Ok((spec.architecture.parse()?, spec.classes.len(), text))
+}
+
+/// Writes a model's weights as safetensors with torchvision's key names.
+///
+/// # Errors
+/// A folder without a sound model, a file that can't be written.
+pub fn export_weights(folder: &Path, out: &Path) -> Result<(), Error> {
+    Ok(write_safetensors(out, &load(folder)?.network.state_dict())?)
+}
+
+/// Puts chosen thresholds into the model's description.
+///
+/// # Errors
+/// A folder without a sound model, a file that can't be written.
+pub fn store_thresholds(folder: &Path, chosen: &[Calibration], source: &str) -> Result<(), Error> {
+    let mut model = load(folder)?;
+    for class in &mut model.spec.classes {
+        if let Some(calibration) = chosen.iter().find(|calibration| calibration.class == class.name) {
+            class.threshold = calibration.threshold;
+        }
+    }
+    source.clone_into(&mut model.spec.provenance.thresholds_from);
+    Ok(model.save_spec(folder)?)
+}
+
+fn load(folder: &Path) -> Result<Model, Error> {
+    let (device, _) = locam_net::select(DeviceChoice::Cpu)?;
+    Ok(Model::load(folder, &device)?)
+}

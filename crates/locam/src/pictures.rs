@@ -1,0 +1,51 @@
+//! The pictures of a run: curves and confusion matrix as SVG and PNG.
+
+use crate::Error;
+use locam_locate::ConfusionMatrix;
+use locam_report::{EpochRecord, Plot, confusion_plot, training_curves, write_atomically, write_image};
+use locam_train::{EpochMetrics, Evaluation, Summary};
+use std::path::Path;
+
+/// Loss and accuracy over the epochs.
+pub(crate) fn curves(history: &[EpochMetrics]) -> Result<Plot, Error> {
+    let epochs: Vec<EpochRecord> = history
+        .iter()
+        .map(|row| EpochRecord {
+            epoch: row.epoch,
+            train_loss: row.train_loss,
+            val_loss: row.val_loss,
+            val_accuracy: row.val_accuracy,
+        })
+        .collect();
+    Ok(training_curves(&epochs)?)
+}
+
+/// Counts of true against predicted classes.
+pub(crate) fn confusion(evaluation: &Evaluation, class_names: &[String]) -> Result<Plot, Error> {
+    let mut matrix = ConfusionMatrix::new(class_names.len());
+    for (truth, row) in evaluation.confusion.rows().iter().enumerate() {
+        for (predicted, &count) in row.iter().enumerate() {
+            (0..count).for_each(|_| matrix.record(truth, predicted));
+        }
+    }
+    Ok(confusion_plot(&matrix, class_names)?)
+}
+
+/// Draws the curves, and the confusion matrix on the test patches or else on the validation patches.
+pub(crate) fn write_training_pictures(
+    folder: &Path,
+    summary: &Summary,
+    class_names: &[String],
+) -> Result<(), Error> {
+    write_plot(folder, "curves", &curves(&summary.history)?)?;
+    if let Some(evaluation) = summary.test.as_ref().or(summary.val.as_ref()) {
+        write_plot(folder, "confusion", &confusion(evaluation, class_names)?)?;
+    }
+    Ok(())
+}
+
+fn write_plot(folder: &Path, name: &str, plot: &Plot) -> Result<(), Error> {
+    write_atomically(&folder.join(format!("{name}.svg")), |file| file.write_all(plot.svg.as_bytes()))?;
+    write_image(&folder.join(format!("{name}.png")), &plot.picture)?;
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! From a folder of labelled data to a run folder with a trained model.
+
+use crate::{Error, pictures};
+use locam_core::ClassSpec;
+use locam_data::{Background, Dataset, Patch, PatchPlan, PatchSet, PatchStore, Problem, Size, Split, plan_patches};
+use locam_net::DeviceChoice;
+use locam_train::{Observer, Outcome, Run, RunFolder, Start, TrainConfig, TrainData, train};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Bytes of decoded patches that are kept in memory; beyond it patches are decoded again in every epoch.
+const MEMORY_FOR_PATCHES: u64 = 2 << 30;
+
+/// Patches ready to be trained on.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The patches by part.
+    pub data: TrainData,
+    /// Files that were passed over.
+    pub problems: Vec<Problem>,
+}
+
+impl Prepared {
+    /// How many patches of each class each part has, as the lines of a table.
+    pub fn table(&self) -> String {
+        let parts = [("train", Some(&self.data.train)), ("val", self.data.val.as_ref()), ("test", self.data.test.as_ref())];
+        let mut lines = String::new();
+        for (name, store) in parts.into_iter().filter_map(|(name, store)| Some((name, store?))) {
+            let counts = self.data.classes.iter().enumerate().map(|(i, class)| {
+                let count = (0..store.len()).filter(|&p| store.class_of(p).0 == i).count();
+                format!("{count} {}", class.name)
+            });
+            lines += &format!("{name:<6}{} patches: {}\n", store.len(), counts.collect::<Vec<_>>().join(", "));
+        }
+        lines
+    }
+}
+
+/// Splits a data set, cuts and decodes its patches, and drops what can't be read.
+///
+/// # Errors
+/// Data that can't be trained on: no class with usable images, a single class, an unknown class.
+pub fn prepare(data: &Dataset, config: &TrainConfig) -> Result<Prepared, Error> {
+    let plan = patch_plan(config);
+    let set = plan_patches(data, &plan)?;
+    let mut problems = data.problems.clone();
+    problems.extend(set.problems.iter().cloned());
+    let mut open = |split: Split| -> Option<Arc<PatchStore>> {
+        let patches: Vec<Patch> = set.patches.iter().filter(|patch| patch.split == split).cloned().collect();
+        let (store, bad) = PatchStore::open(patches, config.patch_size, MEMORY_FOR_PATCHES);
+        problems.extend(bad);
+        (!store.is_empty()).then(|| Arc::new(store))
+    };
+    let train = open(Split::Train);
+    let (val, test) = (open(Split::Val), open(Split::Test));
+    let Some(train) = train else {
+        let first = problems.first().map_or_else(String::new, |p| format!("; the first: {}", p.message));
+        return Err(Error::Request(format!(
+            "{} has no patch to train on: {} files were passed over{first}",
+            data.root.display(),
+            problems.len()
+        )));
+    };
+    problems.sort();
+    problems.dedup();
+    let image_scale = image_scale(&train, config.patch_size);
+    let classes = set.classes.iter().map(|class| ClassSpec {
+        name: class.name.clone(),
+        background: class.background,
+        threshold: 0.0,
+    });
+    let object_size = object_size(&set, config, image_scale);
+    let data = TrainData { classes: classes.collect(), train, val, test, object_size, image_scale };
+    Ok(Prepared { data, problems })
+}
+
+/// How patches are cut with this configuration.
+pub fn patch_plan(config: &TrainConfig) -> PatchPlan {
+    let patches = &config.patches;
+    PatchPlan {
+        classes: patches.classes.clone(),
+        background: match patches.background {
+            0 => Background::None,
+            count => Background::PerImage(count),
+        },
+        side: patches.window.unwrap_or(config.patch_size),
+        jitter: patches.jitter,
+        seed: config.seed,
+        val_fraction: config.val_fraction,
+        test_fraction: config.test_fraction,
+    }
+}
+
+/// Size of the objects in network input pixels: as annotated, or as the user says.
+fn object_size(set: &PatchSet, config: &TrainConfig, image_scale: Option<f64>) -> Option<f64> {
+    Some(config.patches.object_size.or(set.object_size)? * image_scale?)
+}
+
+/// Network input pixels per source pixel, where at least nine in ten training patches agree on it.
+fn image_scale(store: &PatchStore, patch_size: u32) -> Option<f64> {
+    let mut sides: Vec<u32> = store
+        .patches()
+        .iter()
+        .filter_map(|patch| match patch.crop {
+            Some(crop) => Some(crop.side),
+            None => locam_data::read_size(&patch.path).ok().map(|Size { width, height }| width.max(height)),
+        })
+        .collect();
+    sides.sort_unstable();
+    let median = *sides.get(sides.len() / 2)?;
+    let agreeing = sides.iter().filter(|&&side| side.abs_diff(median) * 50 <= median).count();
+    (agreeing * 10 >= sides.len() * 9).then(|| f64::from(patch_size) / f64::from(median))
+}
+
+/// Trains, and draws the curves and the confusion matrix into the run folder.
+///
+/// # Errors
+/// What [`locam_train::train`] says, and pictures that can't be written.
+pub fn train_run(
+    prepared: &Prepared,
+    config: &TrainConfig,
+    folder: &Path,
+    start: Start,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, Error> {
+    let choice: DeviceChoice = config.device.parse()?;
+    let (device, device_name) = locam_net::select(choice)?;
+    let run = Run { config, data: &prepared.data, folder, start, device: &device, device_name: &device_name, stop };
+    let outcome = train(&run, observer)?;
+    if let Outcome::Finished(summary) = &outcome {
+        let names: Vec<String> = prepared.data.classes.iter().map(|class| class.name.clone()).collect();
+        pictures::write_training_pictures(RunFolder::new(folder).root(), summary, &names)?;
+    }
+    Ok(outcome)
+}
