@@ -1,1 +1,29 @@
 //! The networks on Burn: forward passes, weights in and out, class activation maps.
+//!
+//! One [`Network`] runs every architecture of `locam-arch` by walking its graph, so that a layer is written once and an
+//! architecture is only data. The head is linear on the mean of the last feature maps; [`Network::class_maps`] applies it
+//! at every place instead, which gives maps whose mean (with the bias) is the logit itself.
+//!
+//! Weights travel as a [`StateDict`] with torchvision's key names, whichever file they come from. A [`Model`] is a
+//! network together with all that is needed to use it, and lives in one folder. Only this crate and the one that
+//! trains name Burn.
+
+mod device;
+mod download;
+mod error;
+mod files;
+mod init;
+mod maps;
+mod model;
+mod network;
+mod state;
+mod weights;
+
+pub use device::{DeviceChoice, select};
+pub use download::imagenet_weights;
+pub use error::{Misshapen, NetError};
+pub use maps::{ChannelChoice, ImageMaps, MIN_INPUT_SIDE, class_maps, to_tensor};
+pub use model::Model;
+pub use network::{MapBias, Network};
+pub use state::{HeadRule, LoadReport, StateDict, TensorValue};
+pub use weights::{read_weights, write_safetensors};

@@ -1,0 +1,104 @@
+use crate::files::{
+    content_error, finish_part, part_of, read_error, sha256, sha256_of_file, write_error, write_part,
+};
+use crate::{HeadRule, NetError, Network, read_weights, weights};
+use burn::tensor::Device;
+use locam_arch::ArchName;
+use locam_core::ModelSpec;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const WEIGHTS: &str = "model.safetensors";
+const SPEC: &str = "model.json";
+/// Where a run folder keeps the model to use.
+const BEST: &str = "best";
+
+/// A network with everything that is needed to use it.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Classes, preprocessing, provenance.
+    pub spec: ModelSpec,
+    /// The weights.
+    pub network: Network,
+}
+
+impl Model {
+    /// Writes `model.safetensors` and `model.json` into `folder`, which is made where it is missing.
+    ///
+    /// The spec's hash is set to that of the weights. Both files are written beside their old versions first and
+    /// renamed last, so that a model can be loaded whenever the program is stopped.
+    ///
+    /// # Errors
+    /// [`NetError::Write`].
+    pub fn save(&self, folder: &Path) -> Result<(), NetError> {
+        fs::create_dir_all(folder).map_err(|source| write_error(folder, source))?;
+        let (weights_path, spec_path) = (folder.join(WEIGHTS), folder.join(SPEC));
+        let bytes = weights::safetensors_bytes(&self.network.state_dict(), &weights_path)?;
+        let spec = ModelSpec { weights_sha256: sha256(&bytes), ..self.spec.clone() };
+        let mut json = serde_json::to_string_pretty(&spec).map_err(|error| {
+            content_error(&spec_path, format!("the model's description cannot be written: {error}"))
+        })?;
+        json.push('\n');
+        write_part(&weights_path, &bytes)?;
+        write_part(&spec_path, json.as_bytes())?;
+        finish_part(&weights_path)?;
+        finish_part(&spec_path)
+    }
+
+    /// Loads a model from its folder, or the best one from a run folder.
+    ///
+    /// # Errors
+    /// [`NetError::Read`] or [`NetError::Content`] where a file is missing, damaged, of a newer format or names an
+    /// unknown architecture, [`NetError::Hash`] where the weights are not those that the description was written
+    /// for, [`NetError::Weights`] where they do not fit the architecture.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self, NetError> {
+        let folder = find(folder)?;
+        let (weights_path, spec_path) = (folder.join(WEIGHTS), folder.join(SPEC));
+        let found = sha256_of_file(&weights_path)?;
+        let spec = read_spec(&spec_path)?;
+        // A save that was stopped between its two renames has left the new description under its temporary name.
+        let spec = match read_spec(&part_of(&spec_path)) {
+            Ok(newer) if spec.weights_sha256 != found && newer.weights_sha256 == found => newer,
+            _ => spec,
+        };
+        if spec.weights_sha256 != found {
+            let advice = "copy the whole model folder again, or train again";
+            return Err(NetError::Hash { path: weights_path, expected: spec.weights_sha256, found, advice });
+        }
+        let arch: ArchName = spec
+            .architecture
+            .parse()
+            .map_err(|error| content_error(&spec_path, format!("{error}; a newer locam may know it")))?;
+        let state = read_weights(&weights_path)?;
+        let network = Network::init(arch, spec.classes.len(), 0, device);
+        let (network, _) = network.load_state_dict(&state, HeadRule::Keep)?;
+        Ok(Self { spec, network })
+    }
+}
+
+/// The folder with `model.json`: the given one, or a run folder's best.
+fn find(folder: &Path) -> Result<PathBuf, NetError> {
+    let candidates = [folder.to_owned(), folder.join(BEST)];
+    candidates.into_iter().find(|folder| folder.join(SPEC).is_file()).ok_or_else(|| {
+        let reason =
+            format!("there is no {SPEC} in it nor in its folder `{BEST}`; give a model or run folder");
+        content_error(folder, reason)
+    })
+}
+
+fn read_spec(path: &Path) -> Result<ModelSpec, NetError> {
+    let text = fs::read_to_string(path).map_err(|source| read_error(path, source))?;
+    let damaged =
+        |error: serde_json::Error| content_error(path, format!("it is no description of a model: {error}"));
+    // The version is read first: a newer format may have other fields.
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
+    match value.get("format").and_then(serde_json::Value::as_u64) {
+        Some(format) if format > u64::from(ModelSpec::FORMAT) => {
+            let known = ModelSpec::FORMAT;
+            let reason =
+                format!("its format {format} is newer than {known}, which this program knows; update locam");
+            Err(content_error(path, reason))
+        }
+        _ => serde_json::from_value(value).map_err(damaged),
+    }
+}

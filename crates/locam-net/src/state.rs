@@ -1,0 +1,73 @@
+use crate::{Misshapen, NetError};
+use std::collections::BTreeMap;
+
+/// A tensor's numbers in host memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorValue {
+    /// Extents, outermost first.
+    pub shape: Vec<usize>,
+    /// The numbers in row-major order.
+    pub data: Vec<f32>,
+}
+
+impl TensorValue {
+    /// Numbers of a shape; `None` where their count does not fit it.
+    pub fn new(shape: Vec<usize>, data: Vec<f32>) -> Option<Self> {
+        let count = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent))?;
+        (count == data.len()).then_some(Self { shape, data })
+    }
+}
+
+/// A network's tensors by torchvision's key names.
+pub type StateDict = BTreeMap<String, TensorValue>;
+
+/// What happens to the head's tensors when weights are loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadRule {
+    /// They are loaded like all others.
+    Keep,
+    /// They are dropped by name, whatever their number of classes, and the network keeps its own head.
+    Replace,
+}
+
+/// What happened when weights were loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Tensors that were loaded.
+    pub loaded: usize,
+    /// Keys of a head in the weights that was dropped.
+    pub dropped: Vec<String>,
+    /// Keys that only the weights have; ignored, but worth a warning.
+    pub unexpected: Vec<String>,
+}
+
+/// Compares weights with what a network needs, tensor by tensor.
+pub(crate) fn check(
+    needed: &BTreeMap<String, Vec<usize>>,
+    state: &StateDict,
+    belongs_to_head: impl Fn(&str) -> bool,
+    rule: HeadRule,
+    (architecture, classes): (&str, usize),
+) -> Result<LoadReport, NetError> {
+    let wanted = |key: &str| rule == HeadRule::Keep || !belongs_to_head(key);
+    let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
+    for (key, shape) in needed.iter().filter(|(key, _)| wanted(key)) {
+        match state.get(key) {
+            None => missing.push(key.clone()),
+            Some(value) if value.shape != *shape => {
+                let (expected, found) = (shape.clone(), value.shape.clone());
+                misshapen.push(Misshapen { key: key.clone(), expected, found });
+            }
+            Some(_) => {}
+        }
+    }
+    let loads = |key: &str| needed.contains_key(key) && wanted(key);
+    let others = state.keys().filter(|key| !loads(key) && !key.ends_with(".num_batches_tracked")).cloned();
+    let (dropped, unexpected): (Vec<String>, Vec<String>) = others.partition(|key| belongs_to_head(key));
+    if missing.is_empty() && misshapen.is_empty() {
+        let loaded = state.keys().filter(|key| loads(key)).count();
+        return Ok(LoadReport { loaded, dropped, unexpected });
+    }
+    let architecture = architecture.to_owned();
+    Err(NetError::Weights { architecture, classes, missing, misshapen, unexpected })
+}
