@@ -1,0 +1,270 @@
+use crate::grid::{Grid, refine};
+use crate::watershed::basins;
+use locam_core::{ClassId, Point, Rect, Region, ScoreMap, Size};
+
+/// What becomes a region. Lengths are in pixels of the image that the map's transform leads to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RegionConfig {
+    /// The margin (log-odds) from which a place belongs to a region; a finite number.
+    pub threshold: f64,
+    /// Two peaks nearer than this are one object: half the size of an object is a good choice, 0 keeps all.
+    pub min_distance: f64,
+    /// By how much (log-odds) the weaker of two peaks must rise above the saddle between them to be an object of
+    /// its own.
+    pub min_drop: f64,
+    /// Regions of fewer square pixels are dropped.
+    pub min_area: f64,
+    /// What a region's rectangle is.
+    pub box_rule: BoxRule,
+}
+
+/// What a region's rectangle is.
+///
+/// A map answers as far as the object weighs in its receptive fields, so a region's extent follows the
+/// threshold as much as the object's outline.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum BoxRule {
+    /// The extent of the region itself.
+    Extent,
+    /// A square of this side (pixels) around the centroid, as far as it lies in the image: the better estimate
+    /// where all objects have about one size.
+    ObjectSize(f64),
+}
+
+/// The regions of `class` in an image, from the map of its margin: strongest first, then from top to bottom and left
+/// to right.
+///
+/// The map is interpolated bilinearly at eighths of its stride over the whole of `image`. Places at or above the
+/// threshold that touch, corners included, are one region, unless they hold several peaks which `min_distance` and
+/// `min_drop` tell apart; then each place goes to the peak that it leads up to (a watershed). Regions smaller than
+/// `min_area` are dropped, and after that those whose peak is nearer than `min_distance` to that of a stronger
+/// region (non-maximum suppression).
+///
+/// A region's peak is refined between the map's cells, its centroid is weighted with the margin above the threshold,
+/// and its area and extent count only what lies inside the image. Time grows as `n log n` with the number of
+/// interpolated places.
+pub fn find_regions(margin: &ScoreMap, class: ClassId, image: Size, config: &RegionConfig) -> Vec<Region> {
+    let grid = Grid::new(margin, image);
+    let mut regions: Vec<Region> = basins(&grid, config.threshold, config.min_distance, config.min_drop)
+        .iter()
+        .map(|members| region(&grid, members, margin, class, image, config))
+        .filter(|region| region.area >= config.min_area)
+        .collect();
+    regions.sort_by(|a, b| {
+        b.score.total_cmp(&a.score).then(a.peak.y.total_cmp(&b.peak.y)).then(a.peak.x.total_cmp(&b.peak.x))
+    });
+    suppress(regions, config.min_distance)
+}
+
+/// Measures one set of grid points, of which the first is the strongest.
+fn region(
+    grid: &Grid,
+    members: &[usize],
+    margin: &ScoreMap,
+    class: ClassId,
+    image: Size,
+    config: &RegionConfig,
+) -> Region {
+    let extent = members.iter().map(|&i| grid.cell(i)).fold(grid.cell(members[0]), |whole, cell| {
+        Rect::new(
+            whole.left.min(cell.left),
+            whole.top.min(cell.top),
+            whole.right.max(cell.right),
+            whole.bottom.max(cell.bottom),
+        )
+    });
+    let area = members.iter().map(|&i| grid.cell(i).area()).sum();
+    let excess = |i: usize| (f64::from(grid.values()[i]) - config.threshold) * grid.cell(i).area();
+    let centroid = weighted_middle(grid, members, excess)
+        .or_else(|| weighted_middle(grid, members, |i| grid.cell(i).area()))
+        .unwrap_or_else(|| grid.point(members[0]));
+    let rect = match config.box_rule {
+        BoxRule::Extent => extent,
+        BoxRule::ObjectSize(side) => Rect::around(centroid, side, side).clamped_to(image),
+    };
+    let peak = refine(margin, grid.point(members[0]), image);
+    Region { class, score: f64::from(grid.values()[members[0]]), peak, centroid, rect, area }
+}
+
+/// The mean of the members' middles; `None` where the weights do not sum to a positive number, as those of a plateau
+/// at the threshold.
+fn weighted_middle(grid: &Grid, members: &[usize], weight: impl Fn(usize) -> f64) -> Option<Point> {
+    let (mut total, mut x, mut y) = (0.0, 0.0, 0.0);
+    for &member in members {
+        let (weight, middle) = (weight(member), grid.cell(member).center());
+        total += weight;
+        x += weight * middle.x;
+        y += weight * middle.y;
+    }
+    (total > 0.0 && total.is_finite()).then(|| Point::new(x / total, y / total))
+}
+
+/// Keeps a region unless a stronger kept one has its peak nearer than `min_distance`.
+fn suppress(regions: Vec<Region>, min_distance: f64) -> Vec<Region> {
+    let mut kept: Vec<Region> = Vec::with_capacity(regions.len());
+    for region in regions {
+        if kept.iter().all(|other| other.peak.distance(region.peak) >= min_distance) {
+            kept.push(region);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use locam_core::MapTransform;
+    use proptest::prelude::*;
+
+    const STRIDE: f64 = 32.0;
+
+    fn config(threshold: f64) -> RegionConfig {
+        RegionConfig { threshold, min_distance: 0.0, min_drop: 1.0, min_area: 0.0, box_rule: BoxRule::Extent }
+    }
+
+    /// Cones of height 6 that reach 0 at `radius` pixels, on a ground of -4.
+    fn cones(image: Size, centers: &[(f64, f64)], radius: f64) -> ScoreMap {
+        let transform = MapTransform::uniform(0.5, STRIDE);
+        let size = Size::new(image.width.div_ceil(32), image.height.div_ceil(32));
+        let values = (0..size.area()).map(|i| {
+            let cell = Point::new(
+                (i % u64::from(size.width)) as f64 + 0.5,
+                (i / u64::from(size.width)) as f64 + 0.5,
+            );
+            let place = transform.image_from_map(cell);
+            let height = |&(x, y): &(f64, f64)| 6.0 * (1.0 - place.distance(Point::new(x, y)) / radius);
+            centers.iter().map(height).fold(-4.0, f64::max) as f32
+        });
+        ScoreMap::new(size, values.collect(), transform)
+    }
+
+    #[test]
+    fn one_object_on_an_oblong_image_is_where_it_was_put() {
+        let image = Size::new(640, 320);
+        let found = find_regions(&cones(image, &[(480.5, 128.5)], 90.0), ClassId(1), image, &config(0.0));
+        assert_eq!(found.len(), 1);
+        let region = &found[0];
+        assert!(region.class == ClassId(1) && (region.score - 6.0).abs() < 1e-6);
+        assert!(region.peak.distance(Point::new(480.5, 128.5)) < 1e-6, "{region:?}");
+        assert!(region.centroid.distance(region.peak) < 1.0, "{region:?}");
+        assert!((region.rect.width() - 180.0).abs() < 24.0 && (region.rect.height() - 180.0).abs() < 24.0);
+    }
+
+    #[test]
+    fn touching_objects_are_divided_where_the_saddle_is_deep_and_the_peaks_are_apart() {
+        let image = Size::new(640, 320);
+        let map = cones(image, &[(160.5, 160.5), (352.5, 160.5)], 120.0);
+        let count = |min_distance, min_drop| {
+            let config = RegionConfig { min_distance, min_drop, ..config(0.0) };
+            find_regions(&map, ClassId(0), image, &config).len()
+        };
+        assert_eq!(count(100.0, 1.0), 2);
+        assert_eq!(count(200.0, 1.0), 1);
+        assert_eq!(count(100.0, 5.5), 1);
+        let divided = find_regions(&map, ClassId(0), image, &config(0.0));
+        assert!((divided[0].rect.right - 256.0).abs() <= 4.0, "{divided:?}");
+        assert!((divided[0].area - divided[1].area).abs() < 0.02 * divided[0].area);
+    }
+
+    #[test]
+    fn a_weak_neighbour_of_a_stronger_region_is_suppressed() {
+        let image = Size::new(640, 320);
+        let mut map = cones(image, &[(160.5, 160.5), (256.5, 160.5)], 40.0);
+        let weaker = map.values().iter().map(|v| if (*v - 6.0).abs() < 1e-6 { 5.0 } else { *v }).collect();
+        map = map.with_values(weaker);
+        let count = |min_distance| {
+            find_regions(&map, ClassId(0), image, &RegionConfig { min_distance, ..config(0.0) }).len()
+        };
+        assert_eq!((count(90.0), count(100.0)), (2, 1));
+    }
+
+    #[test]
+    fn small_regions_are_dropped_and_boxes_follow_the_rule() {
+        let image = Size::new(320, 320);
+        let map = cones(image, &[(32.5, 160.5)], 60.0);
+        let with = |min_area, box_rule| {
+            find_regions(&map, ClassId(0), image, &RegionConfig { min_area, box_rule, ..config(0.0) })
+        };
+        assert!(with(1e5, BoxRule::Extent).is_empty());
+        let rect = with(0.0, BoxRule::ObjectSize(100.0))[0].rect;
+        assert!(rect.left == 0.0 && (rect.height() - 100.0).abs() < 1e-9, "{rect:?}");
+    }
+
+    #[test]
+    fn everything_above_the_threshold_is_the_whole_image() {
+        let image = Size::new(97, 211);
+        let map = ScoreMap::new(Size::new(4, 7), vec![2.0; 28], MapTransform::uniform(0.5, STRIDE));
+        for threshold in [2.0, f64::NEG_INFINITY] {
+            let found = find_regions(&map, ClassId(0), image, &config(threshold));
+            assert_eq!(found.len(), 1);
+            assert_eq!(found[0].rect, Rect::new(0.0, 0.0, 97.0, 211.0));
+            assert!((found[0].area - 97.0 * 211.0).abs() < 1e-6);
+            assert!(found[0].centroid.distance(found[0].rect.center()) < 1e-6);
+        }
+        assert!(find_regions(&map, ClassId(0), image, &config(f64::NAN)).is_empty());
+    }
+
+    fn any_map() -> impl Strategy<Value = (ScoreMap, Size)> {
+        (1_u32..12, 1_u32..12).prop_flat_map(|(columns, rows)| {
+            let values = prop::collection::vec(-9.0_f32..9.0, (columns * rows) as usize);
+            (values, 1_u32..33, 1_u32..33).prop_map(move |(values, dx, dy)| {
+                let map = ScoreMap::new(Size::new(columns, rows), values, MapTransform::uniform(0.5, STRIDE));
+                (map, Size::new(columns * 32 - 32 + dx, rows * 32 - 32 + dy))
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn regions_are_inside_ordered_and_never_overlap_in_area(
+            (map, image) in any_map(), threshold in -5.0_f64..5.0, min_distance in 0.0_f64..120.0
+        ) {
+            let config = RegionConfig { min_distance, ..config(threshold) };
+            let found = find_regions(&map, ClassId(0), image, &config);
+            let whole = Rect::new(0.0, 0.0, f64::from(image.width), f64::from(image.height));
+            for region in &found {
+                prop_assert!(region.score >= threshold);
+                prop_assert!(region.rect.intersection(whole) == region.rect);
+                prop_assert!(region.rect.contains(region.centroid) && whole.contains(region.peak));
+                prop_assert!(region.area <= region.rect.area() + 1e-6 && region.area > 0.0);
+            }
+            prop_assert!(found.iter().map(|r| r.area).sum::<f64>() <= whole.area() + 1e-6);
+            prop_assert!(found.windows(2).all(|pair| pair[0].score >= pair[1].score));
+            for (i, a) in found.iter().enumerate() {
+                prop_assert!(found[..i].iter().all(|b| a.peak.distance(b.peak) >= min_distance));
+            }
+        }
+
+        #[test]
+        fn turning_the_map_turns_the_regions((map, _) in any_map(), steps in -1280_i32..1280) {
+            // Binary fractions, so that interpolating along x or along y first gives the same bits.
+            let threshold = f64::from(steps) / 256.0 + 1.0 / 65536.0;
+            let map = map.with_values(map.values().iter().map(|v| (v * 256.0).round() / 256.0).collect());
+            let Size { width, height } = map.size();
+            let image = Size::new(width * 32, height * 32);
+            let map = ScoreMap::new(map.size(), map.values().to_vec(), MapTransform::uniform(16.0, STRIDE));
+            let transposed = (0..width).flat_map(|x| (0..height).map(move |y| (x, y)));
+            let turned = ScoreMap::new(
+                Size::new(height, width),
+                transposed.map(|(x, y)| map.at(x, y)).collect(),
+                map.transform(),
+            );
+            let config = RegionConfig { min_drop: f64::INFINITY, ..config(threshold) };
+            let found = find_regions(&map, ClassId(0), image, &config);
+            let other = find_regions(&turned, ClassId(0), Size::new(image.height, image.width), &config);
+            prop_assert_eq!(found.len(), other.len());
+            let sum = |regions: &[Region], of: fn(&Region) -> f64| regions.iter().map(of).sum::<f64>();
+            prop_assert!((sum(&found, |r| r.area) - sum(&other, |r| r.area)).abs() < 1e-6);
+            prop_assert!((sum(&found, |r| r.centroid.x) - sum(&other, |r| r.centroid.y)).abs() < 1e-6);
+            prop_assert!((sum(&found, |r| r.rect.top) - sum(&other, |r| r.rect.left)).abs() < 1e-6);
+        }
+
+        #[test]
+        fn raising_the_threshold_never_grows_the_area((map, image) in any_map(), low in -5.0_f64..4.0) {
+            let area = |threshold| -> f64 {
+                find_regions(&map, ClassId(0), image, &config(threshold)).iter().map(|r| r.area).sum()
+            };
+            prop_assert!(area(low + 0.7) <= area(low) + 1e-6);
+        }
+    }
+}
