@@ -16,7 +16,7 @@ const LARGEST: f64 = f32::MAX as f64 / 4.0;
 pub fn margins(maps: &[ScoreMap]) -> Vec<ScoreMap> {
     let places = maps.first().map_or(0, |map| map.values().len());
     assert!(maps.iter().all(|map| map.values().len() == places), "the maps of all classes have one size");
-    let mut out = vec![vec![0.0_f32; places]; maps.len()];
+    let mut out = vec![Vec::with_capacity(places); maps.len()];
     let mut logits = vec![0.0; maps.len()];
     let mut after = vec![f64::NEG_INFINITY; maps.len() + 1];
     for place in 0..places {
@@ -31,7 +31,7 @@ pub fn margins(maps: &[ScoreMap]) -> Vec<ScoreMap> {
         let mut before = if maps.len() == 1 { 0.0 } else { f64::NEG_INFINITY };
         for class in 0..maps.len() {
             let others = log_add_exp(before, after[class + 1]);
-            out[class][place] = (logits[class] - others) as f32;
+            out[class].push((logits[class] - others) as f32);
             before = log_add_exp(before, logits[class]);
         }
     }

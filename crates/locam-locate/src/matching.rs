@@ -181,6 +181,7 @@ impl AddAssign for Counts {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
     use locam_core::MapTransform;

@@ -24,6 +24,7 @@ fn near(f1: f64, best: f64) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

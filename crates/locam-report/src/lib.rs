@@ -1,1 +1,28 @@
-//! Writers, pictures, plots and the HTML report.
+//! What a person or another program gets to see: raw maps, tables of regions, overlays, panels, plots and the HTML
+//! page.
+//!
+//! Nothing here decides anything. Colour scales, thresholds and regions come in as arguments, so that all pictures of
+//! a run share one scale and a picture never shows more than the numbers say. Pictures are made without fonts or
+//! other files of the system (the font, `DejaVu Sans`, is in the program), so they look the same everywhere.
+
+mod atomic;
+mod canvas;
+mod colormap;
+mod error;
+mod font;
+mod html;
+mod npy;
+mod overlay;
+mod panel;
+mod plots;
+mod predictions;
+
+pub use atomic::{write_atomically, write_image};
+pub use colormap::{ScoreRange, heat_color};
+pub use error::ReportError;
+pub use html::{Figure, Page, Picture, Section, Table};
+pub use npy::write_npy;
+pub use overlay::{DEFAULT_LONGEST_SIDE, Overlay};
+pub use panel::Panel;
+pub use plots::{EpochRecord, Plot, confusion_plot, training_curves};
+pub use predictions::{ImageRecord, write_csv, write_json};
