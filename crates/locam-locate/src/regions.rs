@@ -1,6 +1,7 @@
 use crate::grid::{Grid, refine};
 use crate::watershed::basins;
 use locam_core::{ClassId, Point, Rect, Region, ScoreMap, Size};
+use std::collections::HashMap;
 
 /// What becomes a region. Lengths are in pixels of the image that the map's transform leads to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,15 +100,27 @@ fn weighted_middle(grid: &Grid, members: &[usize], weight: impl Fn(usize) -> f64
     (total > 0.0 && total.is_finite()).then(|| Point::new(x / total, y / total))
 }
 
-/// Keeps a region unless a stronger kept one has its peak nearer than `min_distance`.
+/// Keeps a region unless a stronger kept one has its peak nearer than `min_distance`. Kept peaks are filed by squares
+/// of that side, so that only those nearby are looked at.
 fn suppress(regions: Vec<Region>, min_distance: f64) -> Vec<Region> {
-    let mut kept: Vec<Region> = Vec::with_capacity(regions.len());
-    for region in regions {
-        if kept.iter().all(|other| other.peak.distance(region.peak) >= min_distance) {
-            kept.push(region);
-        }
+    if min_distance.is_nan() || min_distance <= 0.0 {
+        return regions;
     }
-    kept
+    let mut kept_peaks: HashMap<(i64, i64), Vec<Point>> = HashMap::new();
+    let square = |length: f64| (length / min_distance).floor() as i64;
+    let mut keep = |region: &Region| {
+        let (column, row) = (square(region.peak.x), square(region.peak.y));
+        let nearby = (row - 1..=row + 1).flat_map(|y| (column - 1..=column + 1).map(move |x| (x, y)));
+        let crowded = nearby
+            .filter_map(|place| kept_peaks.get(&place))
+            .flatten()
+            .any(|other| other.distance(region.peak) < min_distance);
+        if !crowded {
+            kept_peaks.entry((column, row)).or_default().push(region.peak);
+        }
+        !crowded
+    };
+    regions.into_iter().filter(|region| keep(region)).collect()
 }
 
 #[cfg(test)]

@@ -74,18 +74,7 @@ impl Curves {
         for line in lines {
             self.draw_line(canvas, &mut chart, line)?;
         }
-        if lines.len() > 1 {
-            chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::UpperRight)
-                .margin(canvas.unit(8.0))
-                .legend_area_size(canvas.unit(26.0))
-                .label_font(canvas.font(13.0, TEXT))
-                .background_style(WHITE.mix(0.85))
-                .draw()
-                .map_err(reason)?;
-        }
-        Ok(())
+        if lines.len() > 1 { draw_legend(canvas, &mut chart) } else { Ok(()) }
     }
 
     fn draw_line<'a, DB: DrawingBackend + 'a>(
@@ -117,6 +106,18 @@ impl Curves {
         }
         Ok(())
     }
+}
+
+fn draw_legend<'a, DB: DrawingBackend + 'a>(canvas: &Canvas<DB>, chart: &mut Chart<'a, DB>) -> Drawn {
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .margin(canvas.unit(8.0))
+        .legend_area_size(canvas.unit(26.0))
+        .label_font(canvas.font(13.0, TEXT))
+        .background_style(WHITE.mix(0.85))
+        .draw()
+        .map_err(reason)
 }
 
 type Chart<'a, DB> = ChartContext<
