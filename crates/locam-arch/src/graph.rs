@@ -238,12 +238,12 @@ impl GraphBuilder {
         self.push(Op::BatchNorm { key: key.into(), channels }, vec![from], channels)
     }
 
-    /// ReLU of `from`.
+    /// `ReLU` of `from`.
     pub fn relu(&mut self, from: NodeId) -> NodeId {
         self.push(Op::Relu, vec![from], self.channels(from))
     }
 
-    /// ReLU of `from`, clamped at 6.
+    /// `ReLU` of `from`, clamped at 6.
     pub fn relu6(&mut self, from: NodeId) -> NodeId {
         self.push(Op::Relu6, vec![from], self.channels(from))
     }

@@ -8,7 +8,7 @@
 //! Discriminative Localization", 2016, <https://arxiv.org/abs/1512.04150>).
 //!
 //! Two things differ from torchvision on purpose. There is no dropout: it is the identity when a network is used, and
-//! the small heads here do not need it in training. And `SqueezeNet`'s class convolution is not followed by a ReLU,
+//! the small heads here do not need it in training. And `SqueezeNet`'s class convolution is not followed by a `ReLU`,
 //! which would clamp negative places of the maps before they are averaged.
 //!
 //! Adding an architecture takes one file in `src/arch/` and its line in [`ArchName`]'s table.

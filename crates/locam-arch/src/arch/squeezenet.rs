@@ -1,6 +1,6 @@
 //! `SqueezeNet` 1.1 (Iandola et al., "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters", 2016,
-//! <https://arxiv.org/abs/1602.07360>) as torchvision builds it, less the dropout and the ReLU around the class
-//! convolution: the ReLU would clamp the class maps before they are averaged.
+//! <https://arxiv.org/abs/1602.07360>) as torchvision builds it, less the dropout and the `ReLU` around the class
+//! convolution: the `ReLU` would clamp the class maps before they are averaged.
 
 use crate::name::Entry;
 use crate::{Conv, ConvInit, Graph, GraphBuilder, Head, HeadInit, HeadKind, NodeId, Pool};
