@@ -149,3 +149,157 @@ impl Download {
         NetError::Download { url: self.url.clone(), reason, place: self.place.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::sha256;
+    use std::io::{BufRead as _, BufReader};
+    use std::net::TcpListener;
+    use std::thread::{self, JoinHandle};
+
+    /// What the server does with a connection.
+    #[derive(Clone, Copy)]
+    enum Answer {
+        /// Sends what is asked for.
+        Whole,
+        /// Closes the connection after so many bytes of the body.
+        Cut(usize),
+        /// Knows no ranges: sends everything from the start.
+        Rangeless,
+        /// Not found.
+        Missing,
+    }
+
+    /// A server that answers one connection after the other and then gives back the requested ranges' starts.
+    fn serve(content: Vec<u8>, answers: Vec<Answer>) -> (String, JoinHandle<Vec<usize>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}/models/", listener.local_addr().unwrap());
+        let handle =
+            thread::spawn(move || answers.into_iter().map(|a| answer(&listener, &content, a)).collect());
+        (base, handle)
+    }
+
+    fn answer(listener: &TcpListener, content: &[u8], answer: Answer) -> usize {
+        let (mut stream, _) = listener.accept().unwrap();
+        let request = BufReader::new(stream.try_clone().unwrap());
+        let lines: Vec<String> =
+            request.lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+        let range = lines.iter().find_map(|line| {
+            let lower = line.to_lowercase();
+            lower.strip_prefix("range: bytes=")?.strip_suffix('-')?.parse::<usize>().ok()
+        });
+        let start = range.unwrap_or(0);
+        let (status, from) = match answer {
+            Answer::Missing => ("404 Not Found", content.len()),
+            Answer::Rangeless => ("200 OK", 0),
+            _ if range.is_some() && start >= content.len() => ("416 Range Not Satisfiable", content.len()),
+            _ if range.is_some() => ("206 Partial Content", start),
+            _ => ("200 OK", 0),
+        };
+        let body = &content[from..];
+        let sent = if let Answer::Cut(count) = answer { &body[..count] } else { body };
+        let head =
+            format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(sent).unwrap();
+        start
+    }
+
+    fn content() -> Vec<u8> {
+        (0..300_000u32).flat_map(u32::to_le_bytes).collect()
+    }
+
+    /// A file name that carries the content's hash, as torchvision's do.
+    fn name_of(content: &[u8]) -> String {
+        format!("net-{}.pth", &sha256(content)[..8])
+    }
+
+    fn no_progress() -> impl FnMut(u64, Option<u64>) {
+        |_, _| {}
+    }
+
+    #[test]
+    fn a_file_is_downloaded_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = name_of(&content());
+        let (base, server) = serve(content(), vec![Answer::Whole]);
+        let mut seen = Vec::new();
+        let path = fetch(&base, &name, folder.path(), &mut |done, total| seen.push((done, total))).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), content());
+        let length = content().len() as u64;
+        assert_eq!(seen.first(), Some(&(0, Some(length))));
+        assert_eq!(seen.last(), Some(&(length, Some(length))));
+        server.join().unwrap();
+        // Nobody listens any more: the second time it comes from the cache.
+        assert_eq!(fetch(&base, &name, folder.path(), &mut no_progress()).unwrap(), path);
+    }
+
+    #[test]
+    fn a_cut_download_goes_on_where_it_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = name_of(&content());
+        let (base, server) = serve(content(), vec![Answer::Cut(200_000), Answer::Whole]);
+        let error = fetch(&base, &name, folder.path(), &mut no_progress()).unwrap_err().to_string();
+        assert!(error.contains("the connection") && error.contains("run again to go on"), "{error}");
+        let path = fetch(&base, &name, folder.path(), &mut no_progress()).unwrap();
+        assert_eq!(fs::read(path).unwrap(), content());
+        assert_eq!(server.join().unwrap(), [0, 200_000]);
+    }
+
+    #[test]
+    fn a_server_without_ranges_starts_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = name_of(&content());
+        let (base, server) = serve(content(), vec![Answer::Cut(1000), Answer::Rangeless]);
+        fetch(&base, &name, folder.path(), &mut no_progress()).unwrap_err();
+        let path = fetch(&base, &name, folder.path(), &mut no_progress()).unwrap();
+        assert_eq!(fs::read(path).unwrap(), content());
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn a_complete_part_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = name_of(&content());
+        fs::write(part_of(&folder.path().join(&name)), content()).unwrap();
+        let (base, server) = serve(content(), vec![Answer::Whole]);
+        let path = fetch(&base, &name, folder.path(), &mut no_progress()).unwrap();
+        assert_eq!(fs::read(path).unwrap(), content());
+        assert_eq!(server.join().unwrap(), [content().len()]);
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_an_error_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (base, server) = serve(content(), vec![Answer::Whole]);
+        let error = fetch(&base, "net-00000000.pth", folder.path(), &mut no_progress()).unwrap_err();
+        assert!(matches!(&error, NetError::Hash { expected, .. } if expected == "00000000…"), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn a_wrong_file_in_the_cache_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("net-00000000.pth"), b"something else").unwrap();
+        let error =
+            fetch("http://localhost:1/", "net-00000000.pth", folder.path(), &mut no_progress()).unwrap_err();
+        assert!(error.to_string().contains("delete it, so that it is downloaded again"), "{error}");
+    }
+
+    #[test]
+    fn without_a_server_the_address_and_the_place_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (base, server) = serve(content(), vec![Answer::Missing]);
+        let error =
+            fetch(&base, "net-00000000.pth", folder.path(), &mut no_progress()).unwrap_err().to_string();
+        assert!(error.contains("the server answered 404 Not Found"), "{error}");
+        server.join().unwrap();
+        let error =
+            fetch(&base, "net-00000000.pth", folder.path(), &mut no_progress()).unwrap_err().to_string();
+        assert!(error.contains(&format!("cannot download {base}net-00000000.pth")), "{error}");
+        let place = folder.path().join("net-00000000.pth");
+        assert!(error.contains(&format!("put it at {}", place.display())), "{error}");
+    }
+}

@@ -1,0 +1,9 @@
+//! Whole networks: against `PyTorch`, as maps, as files. One binary, because linking Burn takes long.
+
+mod bright_dot;
+mod common;
+mod identities;
+mod model_folder;
+mod reference;
+mod training;
+mod weight_files;
