@@ -1,0 +1,27 @@
+use serde::{Deserialize, Serialize};
+
+/// How patches are cut from annotated whole images: the table `[patches]` of `config.toml`. Labelled patches are
+/// taken whole, and only `classes` and `object_size` matter to them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PatchConfig {
+    /// The classes to use; all where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
+    /// Background patches per image, away from the objects; 0 for no background class.
+    pub background: usize,
+    /// Side of the square window, in pixels of the images; the patch size where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<u32>,
+    /// Largest shift of a window from its object's centre, as a fraction of the window.
+    pub jitter: f64,
+    /// Size of the objects in labelled patches, in pixels of the patches as they are given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object_size: Option<f64>,
+}
+
+impl Default for PatchConfig {
+    fn default() -> Self {
+        Self { classes: None, background: 1, window: None, jitter: 0.0, object_size: None }
+    }
+}

@@ -1,0 +1,390 @@
+use crate::checkpoint::{Checkpoint, Header, Progress};
+use crate::learner::Learner;
+use crate::predict::{Evaluation, evaluate, evaluate_network};
+use crate::run_folder::unix_now;
+use crate::{
+    DataRecord, EpochMetrics, Event, Manifest, Observer, RunFolder, Start, TrainConfig, TrainData,
+    TrainError, learning_rate,
+};
+use burn::module::Module;
+use burn::tensor::Device;
+use locam_core::{ModelSpec, Provenance};
+use locam_data::{Augment, LoaderConfig, Order, RESIZE_FILTER, batches};
+use locam_net::{HeadRule, Model, Network};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Time after which a checkpoint is also written in the middle of an epoch.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(600);
+
+/// What to train, where, and on what.
+pub struct Run<'a> {
+    /// The settings.
+    pub config: &'a TrainConfig,
+    /// The patches.
+    pub data: &'a TrainData,
+    /// The run folder.
+    pub folder: &'a Path,
+    /// Whether a run begins or goes on.
+    pub start: Start,
+    /// What computes; not yet differentiating.
+    pub device: &'a Device,
+    /// Its name, for the manifest.
+    pub device_name: &'a str,
+    /// When this becomes true, the run is saved after the current batch and [`train`] returns.
+    pub stop: &'a AtomicBool,
+}
+
+/// How a call of [`train`] ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// All epochs are trained.
+    Finished(Summary),
+    /// The stop flag was seen and the run is saved.
+    Stopped {
+        /// Epochs that are complete.
+        epochs: usize,
+        /// Batches done of the epoch after those.
+        batches: usize,
+    },
+}
+
+/// What a finished run came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// One row per epoch.
+    pub history: Vec<EpochMetrics>,
+    /// The epoch of the best model, counted from 1.
+    pub best_epoch: usize,
+    /// The best model on the validation patches.
+    pub val: Option<Evaluation>,
+    /// The best model on the test patches.
+    pub test: Option<Evaluation>,
+}
+
+/// Trains a classifier, from the beginning or from where the run in the folder stopped.
+///
+/// The loss is the negative log-likelihood of log-softmax, averaged over the batch. With the same configuration and
+/// data on the same machine the numbers are the same bit for bit, whatever the number of workers and threads, and
+/// however often the run was stopped or killed and resumed: order and augmentation are drawn from the seed, the epoch
+/// and the patch alone, and a checkpoint holds the weights, the batch-norm statistics, the optimiser's state and the
+/// place in the epoch.
+///
+/// # Errors
+/// Before any work: [`TrainError::Config`], [`TrainError::Unfit`], [`TrainError::NotEmpty`],
+/// [`TrainError::NoRun`], [`TrainError::OtherConfig`], [`TrainError::OtherData`], [`TrainError::Finished`].
+/// While training: [`TrainError::NotFinite`], and what reading and writing may bring.
+pub fn train(run: &Run<'_>, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+    run.config.validate()?;
+    run.data.check(run.config)?;
+    let mut session = Session::open(run, observer)?;
+    while session.progress.epochs < run.config.epochs {
+        if session.epoch()? == Flow::Stop {
+            let Progress { epochs, batches, .. } = session.progress;
+            return Ok(Outcome::Stopped { epochs, batches });
+        }
+    }
+    session.finish().map(Outcome::Finished)
+}
+
+/// Whether an epoch came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Continue,
+    Stop,
+}
+
+/// A run while it is trained.
+struct Session<'a> {
+    run: &'a Run<'a>,
+    observer: &'a mut dyn Observer,
+    folder: RunFolder,
+    record: DataRecord,
+    manifest: Manifest,
+    learner: Learner,
+    progress: Progress,
+    saved: Instant,
+}
+
+impl<'a> Session<'a> {
+    fn open(run: &'a Run<'a>, observer: &'a mut dyn Observer) -> Result<Self, TrainError> {
+        let folder = RunFolder::new(run.folder);
+        folder.open(run.start)?;
+        let record = run.data.record();
+        let device = run.device.clone().autodiff();
+        let (learner, progress, manifest) = match Checkpoint::read_if_there(&folder.checkpoint())? {
+            Some(checkpoint) => resume(run, &folder, &record, &checkpoint, &device)?,
+            // A run that died before its first checkpoint begins again.
+            None => (begin(run, &device, observer)?, Progress::default(), new_manifest(run, &record)),
+        };
+        let saved = Instant::now();
+        let mut session = Self { run, observer, folder, record, manifest, learner, progress, saved };
+        session.folder.write_manifest(&session.manifest)?;
+        session.folder.write_config(run.config)?;
+        session.announce();
+        Ok(session)
+    }
+
+    fn announce(&mut self) {
+        self.observer.observe(&Event::Started {
+            epochs: self.run.config.epochs,
+            epoch: self.progress.epochs + 1,
+            batch: self.progress.batches + 1,
+            train_images: self.run.data.train.len(),
+            device: self.run.device_name.to_owned(),
+        });
+    }
+
+    /// Trains what is left of the current epoch, validates, and saves.
+    fn epoch(&mut self) -> Result<Flow, TrainError> {
+        let config = self.run.config;
+        let total = self.run.data.train.len().div_ceil(config.batch_size);
+        let epoch = self.progress.epochs + 1;
+        self.observer.observe(&Event::EpochStarted { epoch, batches: total });
+        let mut clock = Clock::start(self.progress.seconds);
+        let order = Order::Shuffled { epoch: self.progress.epochs };
+        for batch in batches(&self.run.data.train, &loader(config), order, self.progress.batches) {
+            let batch = batch?;
+            let images = batch.labels.len();
+            let rate = learning_rate(config, self.progress.epochs * total + self.progress.batches, total);
+            let result = self.learner.step(&batch, rate);
+            let number = self.progress.batches + 1;
+            check_finite("train", result.loss, epoch, number, rate)?;
+            self.progress.batches = number;
+            self.progress.sums.add(result.loss, result.correct, images);
+            self.observer.observe(&Event::BatchDone {
+                epoch,
+                batch: number,
+                batches: total,
+                images,
+                loss: result.loss,
+                learning_rate: rate,
+                images_per_second: clock.rate(images),
+            });
+            let stop = self.run.stop.load(Ordering::Relaxed);
+            if stop || self.saved.elapsed() > CHECKPOINT_INTERVAL {
+                self.progress.seconds = clock.seconds();
+                self.save_checkpoint()?;
+            }
+            if stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        self.end_epoch(total, &clock)?;
+        Ok(Flow::Continue)
+    }
+
+    fn end_epoch(&mut self, batches: usize, clock: &Clock) -> Result<(), TrainError> {
+        let config = self.run.config;
+        let epoch = self.progress.epochs + 1;
+        let rate = learning_rate(config, epoch * batches - 1, batches);
+        let val = match &self.run.data.val {
+            Some(store) => {
+                let network = self.learner.network.valid();
+                let found = evaluate_network(
+                    &network,
+                    store,
+                    &loader(config),
+                    config.normalization,
+                    self.run.device,
+                )?;
+                check_finite("val", found.loss, epoch, batches, rate)?;
+                Some(found)
+            }
+            None => None,
+        };
+        let metrics = EpochMetrics {
+            epoch,
+            learning_rate: rate,
+            train_loss: self.progress.sums.mean_loss(),
+            train_accuracy: self.progress.sums.accuracy(),
+            val_loss: val.as_ref().map(|found| found.loss),
+            val_accuracy: val.as_ref().map(|found| found.accuracy),
+            seconds: clock.seconds(),
+        };
+        self.save_epoch(metrics)?;
+        self.observer.observe(&Event::EpochDone(metrics));
+        Ok(())
+    }
+
+    /// Writes the models, then the checkpoint, then the metrics: whatever is lost to a crash in between is made
+    /// again from the checkpoint.
+    fn save_epoch(&mut self, metrics: EpochMetrics) -> Result<(), TrainError> {
+        let best = self.progress.best.and_then(|place| self.progress.history.get(place));
+        let is_best = best.is_none_or(|best| metrics.is_better_than(best));
+        let mut progress = Progress { epochs: metrics.epoch, ..Progress::default() };
+        progress.history = std::mem::take(&mut self.progress.history);
+        progress.history.push(metrics);
+        progress.best = if is_best { Some(metrics.epoch - 1) } else { self.progress.best };
+        self.progress = progress;
+        let model = self.model();
+        if is_best {
+            RunFolder::write_model(&self.folder.best(), &model)?;
+            self.observer.observe(&Event::Saved { path: self.folder.best() });
+        }
+        RunFolder::write_model(&self.folder.last(), &model)?;
+        self.save_checkpoint()?;
+        self.folder.write_metrics(&self.progress.history)
+    }
+
+    fn save_checkpoint(&mut self) -> Result<(), TrainError> {
+        let path = self.folder.checkpoint();
+        let header = Header {
+            format: Header::FORMAT,
+            config: self.run.config.clone(),
+            data: self.record.clone(),
+            progress: self.progress.clone(),
+        };
+        Checkpoint::of(header, &self.learner)?.write(&path)?;
+        self.saved = Instant::now();
+        self.observer.observe(&Event::Saved { path });
+        Ok(())
+    }
+
+    /// The network as it is now, with everything needed to use it.
+    fn model(&self) -> Model {
+        let (config, data) = (self.run.config, self.run.data);
+        let spec = ModelSpec {
+            format: ModelSpec::FORMAT,
+            architecture: config.arch.to_string(),
+            classes: data.classes.clone(),
+            patch_size: config.patch_size,
+            object_size: data.object_size,
+            image_scale: data.image_scale,
+            normalization: config.normalization,
+            resize_filter: RESIZE_FILTER.to_owned(),
+            weights_sha256: String::new(),
+            provenance: Provenance {
+                locam_version: self.manifest.locam_version.clone(),
+                initial_weights: config.weights.to_string(),
+                seed: config.seed,
+                epochs: self.progress.epochs,
+                train_patches: data.train.len(),
+                data_hash: data.train.data_hash(),
+                thresholds_from: String::new(),
+            },
+        };
+        Model { spec, network: self.learner.network.valid() }
+    }
+
+    /// Tries the best model on the validation and test patches and closes the manifest.
+    fn finish(mut self) -> Result<Summary, TrainError> {
+        self.folder.write_metrics(&self.progress.history)?;
+        let best = Model::load(&self.folder.best(), self.run.device)?;
+        let val = self.try_best(&best, "val")?;
+        let test = self.try_best(&best, "test")?;
+        let best_epoch = self.progress.best.map_or(self.progress.epochs, |place| place + 1);
+        self.manifest.finished_unix = Some(unix_now());
+        self.manifest.best_epoch = Some(best_epoch);
+        self.manifest.test_accuracy = test.as_ref().map(|found| found.accuracy);
+        self.folder.write_manifest(&self.manifest)?;
+        Ok(Summary { history: self.progress.history, best_epoch, val, test })
+    }
+
+    fn try_best(&mut self, best: &Model, split: &str) -> Result<Option<Evaluation>, TrainError> {
+        let store = if split == "val" { &self.run.data.val } else { &self.run.data.test };
+        let Some(store) = store else { return Ok(None) };
+        let found = evaluate(best, store, &loader(self.run.config), self.run.device)?;
+        self.observer.observe(&Event::Evaluated {
+            split: split.to_owned(),
+            loss: found.loss,
+            accuracy: found.accuracy,
+            images: store.len(),
+        });
+        Ok(Some(found))
+    }
+}
+
+/// A learner with initial weights.
+fn begin(run: &Run<'_>, device: &Device, observer: &mut dyn Observer) -> Result<Learner, TrainError> {
+    let network = Network::init(run.config.arch, run.data.classes.len(), run.config.seed, device);
+    let network = crate::weights::load_initial(network, run.config, observer)?;
+    Ok(Learner::new(network, run.config, device))
+}
+
+/// A learner as a checkpoint left it.
+fn resume(
+    run: &Run<'_>,
+    folder: &RunFolder,
+    record: &DataRecord,
+    checkpoint: &Checkpoint,
+    device: &Device,
+) -> Result<(Learner, Progress, Manifest), TrainError> {
+    let path = folder.root().to_owned();
+    let Header { config, data, progress, .. } = checkpoint.header.clone();
+    let manifest = folder.read_manifest()?;
+    if manifest.finished_unix.is_some() {
+        return Err(TrainError::Finished { path, epochs: progress.epochs });
+    }
+    if let Some(key) = config.first_difference(run.config) {
+        return Err(TrainError::OtherConfig { path, key });
+    }
+    if let Some(what) = data.first_difference(record) {
+        return Err(TrainError::OtherData { path, what });
+    }
+    let network = Network::init(config.arch, run.data.classes.len(), config.seed, device);
+    let (network, _) = network.load_state_dict(&checkpoint.network, HeadRule::Keep)?;
+    let mut learner = Learner::new(network, run.config, device);
+    learner.load_optimizer(&checkpoint.optimizer, &folder.checkpoint())?;
+    Ok((learner, progress, manifest))
+}
+
+fn new_manifest(run: &Run<'_>, record: &DataRecord) -> Manifest {
+    Manifest {
+        locam_version: env!("CARGO_PKG_VERSION").to_owned(),
+        seed: run.config.seed,
+        device: run.device_name.to_owned(),
+        data: record.clone(),
+        started_unix: unix_now(),
+        finished_unix: None,
+        best_epoch: None,
+        test_accuracy: None,
+    }
+}
+
+fn loader(config: &TrainConfig) -> LoaderConfig {
+    LoaderConfig {
+        batch_size: config.batch_size,
+        workers: config.workers,
+        seed: config.seed,
+        augment: Augment { flips: config.flips, turns: config.turns },
+    }
+}
+
+fn check_finite(
+    split: &'static str,
+    loss: f64,
+    epoch: usize,
+    batch: usize,
+    learning_rate: f64,
+) -> Result<(), TrainError> {
+    if loss.is_finite() {
+        Ok(())
+    } else {
+        Err(TrainError::NotFinite { split, loss, epoch, batch, learning_rate })
+    }
+}
+
+/// Measures an epoch that may have begun in another process.
+struct Clock {
+    before: f64,
+    started: Instant,
+    images: usize,
+}
+
+impl Clock {
+    fn start(before: f64) -> Self {
+        Self { before, started: Instant::now(), images: 0 }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.before + self.started.elapsed().as_secs_f64()
+    }
+
+    /// Patches a second, with these `images` more.
+    fn rate(&mut self, images: usize) -> f64 {
+        self.images += images;
+        self.images as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
+    }
+}
