@@ -74,6 +74,18 @@ pub struct Problem {
     pub message: String,
 }
 
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = self.path.display().to_string();
+        // Errors of reading name the file themselves.
+        if self.message.contains(&path) {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{path}: {}", self.message)
+        }
+    }
+}
+
 /// A folder of labelled images, read but not decoded.
 #[derive(Clone, Debug)]
 pub struct Dataset {

@@ -1,3 +1,4 @@
+use crate::Layout;
 use locam_core::Size;
 use std::io;
 use std::path::PathBuf;
@@ -20,6 +21,12 @@ pub enum DataError {
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
+    },
+    /// A folder that is to be written is already there.
+    #[error("{} already exists and is not an empty folder; remove it or name another", path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
     },
     /// A file has no bytes.
     #[error("{} is empty (zero bytes); copy it again or remove it", path.display())]
@@ -85,6 +92,60 @@ pub enum DataError {
     #[error("a loader thread failed: {reason}; run with fewer workers")]
     Worker {
         /// What happened.
+        reason: String,
+    },
+    /// A word names no layout.
+    #[error("no layout is called `{name}`; there are {known}")]
+    UnknownLayout {
+        /// The word.
+        name: String,
+        /// The layouts.
+        known: String,
+    },
+    /// A folder is laid out in no known way.
+    #[error("{} holds nothing labelled that is recognised ({files} files); looked for\n{looked_for}", path.display())]
+    NoLayout {
+        /// The folder.
+        path: PathBuf,
+        /// How many files it holds.
+        files: usize,
+        /// The layouts and their signs.
+        looked_for: String,
+    },
+    /// A layout was read and there was nothing in it.
+    #[error("{} holds no labelled image; read as {layout}, which is {sign}{first_problem}", path.display())]
+    NothingLabelled {
+        /// The folder.
+        path: PathBuf,
+        /// The layout.
+        layout: Layout,
+        /// What the layout consists of.
+        sign: &'static str,
+        /// The first file that was passed over.
+        first_problem: String,
+    },
+    /// A file can't be used, and none may be passed over.
+    #[error("{}: {reason} (without --strict such a file is passed over)", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A manifest can't be understood.
+    #[error("{}: {reason}", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The data do not make a training set.
+    #[error("{}: {reason}", path.display())]
+    Unfit {
+        /// The data set.
+        path: PathBuf,
+        /// What was looked for, and what is there.
         reason: String,
     },
 }

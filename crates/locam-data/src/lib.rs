@@ -11,8 +11,12 @@ mod dataset;
 mod error;
 mod image_io;
 mod inspect;
+mod layout;
 mod loader;
+mod patches;
 mod resize;
+mod smears;
+mod split;
 mod store;
 mod text;
 mod window;
@@ -23,8 +27,17 @@ pub use dataset::{Crop, Dataset, Item, Label, Object, Patch, Problem, Shape, Spl
 pub use error::DataError;
 pub use image_io::{is_image_path, read_rgb, read_size, sniffed_mismatch};
 pub use inspect::{ClassSummary, FileNote, Inspection, NEAR_EMPTY, SplitCounts, Spread, inspect};
+pub use layout::{Layout, OpenOptions, Strictness};
 pub use loader::{Batch, Batches, LoaderConfig, Order, batches};
+pub use patches::{
+    BACKGROUND, Background, PatchClass, PatchPlan, PatchSet, WrittenPatches, plan_patches, write_patches,
+};
 pub use resize::{RESIZE_FILTER, resize};
+pub use smears::{
+    ALL_IDB2_SIDE, CellKind, CellType, Smear, SmearConfig, SmearPlan, SmearSummary, StainPreset, WhiteCell,
+    generate, write_all_idb1, write_all_idb2, write_smears,
+};
+pub use split::{SplitPlan, assign_splits};
 pub use store::{DEFAULT_MEMORY_BUDGET, PatchStore};
 pub use text::{GLYPH_SIDE, draw_text, text_width};
 pub use window::cut;

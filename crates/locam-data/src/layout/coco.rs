@@ -1,0 +1,149 @@
+//! COCO's JSON (Lin et al., "Microsoft COCO: common objects in context", 2014): images, annotations, categories.
+
+use super::Found;
+use super::tree::{Tree, head, nearest, split_named, stem};
+use crate::{DataError, Item, Label, Object, Shape, Split};
+use locam_core::{ClassId, Rect, Size};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+#[derive(Deserialize)]
+struct File {
+    images: Vec<Image>,
+    #[serde(default)]
+    annotations: Vec<Annotation>,
+    categories: Vec<Category>,
+}
+
+#[derive(Deserialize)]
+struct Image {
+    id: u64,
+    file_name: String,
+    width: Option<u32>,
+    height: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct Annotation {
+    image_id: u64,
+    category_id: u64,
+    bbox: Option<Vec<f64>>,
+    #[serde(default)]
+    iscrowd: u8,
+}
+
+#[derive(Deserialize)]
+struct Category {
+    id: u64,
+    name: String,
+}
+
+pub(super) fn fits(tree: &Tree) -> bool {
+    files(tree).next().is_some()
+}
+
+/// JSON files that begin like COCO's.
+fn files(tree: &Tree) -> impl Iterator<Item = &PathBuf> {
+    tree.with_extension("json").filter(|path| {
+        let head = head(path);
+        ["\"images\"", "\"annotations\"", "\"categories\"", "\"info\""].iter().any(|key| head.contains(key))
+    })
+}
+
+pub(super) fn read(tree: &Tree) -> Result<Found, DataError> {
+    let mut found = Found::default();
+    for path in files(tree) {
+        let parsed = std::fs::read(path)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| serde_json::from_slice::<File>(&bytes).map_err(|error| error.to_string()));
+        match parsed {
+            Ok(file) => add(tree, path, &file, &mut found)?,
+            Err(reason) => found.skip(path, format!("is no COCO file: {reason}")),
+        }
+    }
+    Ok(found)
+}
+
+fn add(tree: &Tree, json: &Path, file: &File, found: &mut Found) -> Result<(), DataError> {
+    let ids = category_ids(file, &mut found.classes);
+    let mut objects: BTreeMap<u64, Vec<Object>> = BTreeMap::new();
+    let sizes: BTreeMap<u64, Option<Size>> =
+        file.images.iter().map(|image| (image.id, size(image))).collect();
+    for annotation in file.annotations.iter().filter(|annotation| annotation.iscrowd == 0) {
+        let size = sizes.get(&annotation.image_id).copied().flatten();
+        match (ids.get(&annotation.category_id), rect(annotation, size)) {
+            (Some(&class), Some(rect)) => {
+                objects
+                    .entry(annotation.image_id)
+                    .or_default()
+                    .push(Object { class, shape: Shape::Box(rect) });
+            }
+            (None, _) => {
+                found.skip(json, format!("an annotation has the unknown category {}", annotation.category_id))
+            }
+            (_, None) => {
+                found.skip(json, format!("an annotation of image {} has no sound bbox", annotation.image_id))
+            }
+        }
+    }
+    let near = if tree.root().is_file() {
+        Tree::read(json.parent().unwrap_or(json))?
+    } else {
+        Tree::read(tree.root())?
+    };
+    let by_stem = near.images_by_stem();
+    for image in &file.images {
+        match locate(&by_stem, json, &image.file_name) {
+            Some(path) => {
+                let label = Label::Objects(objects.remove(&image.id).unwrap_or_default());
+                let split = split_of(json).or_else(|| near.split_of(&path));
+                let group = Some(near.parts(&path).join("/"));
+                found.items.push(Item { path, label, split, group });
+            }
+            None => found.skip(json, format!("names the image {}, which is not there", image.file_name)),
+        }
+    }
+    Ok(())
+}
+
+/// Places of the file's categories in the list of all classes, which grows by new names.
+fn category_ids(file: &File, classes: &mut Vec<String>) -> BTreeMap<u64, ClassId> {
+    let mut ids = BTreeMap::new();
+    for category in &file.categories {
+        let place = classes.iter().position(|name| *name == category.name).unwrap_or_else(|| {
+            classes.push(category.name.clone());
+            classes.len() - 1
+        });
+        ids.insert(category.id, ClassId(place));
+    }
+    ids
+}
+
+fn size(image: &Image) -> Option<Size> {
+    Some(Size::new(image.width?, image.height?)).filter(|size| size.area() > 0)
+}
+
+fn rect(annotation: &Annotation, size: Option<Size>) -> Option<Rect> {
+    let &[x, y, width, height] = annotation.bbox.as_deref()? else { return None };
+    let whole = Rect::new(x, y, x + width, y + height);
+    let rect = size.map_or(whole, |size| whole.clamped_to(size));
+    let finite = [x, y, width, height].iter().all(|value| value.is_finite());
+    (finite && rect.right > rect.left && rect.bottom > rect.top).then_some(rect)
+}
+
+/// The image beside the JSON file as it is named, or wherever below a file of that name lies nearest.
+fn locate(by_stem: &BTreeMap<String, Vec<&PathBuf>>, json: &Path, file_name: &str) -> Option<PathBuf> {
+    let beside = json.parent()?.join(file_name);
+    if beside.is_file() {
+        return Some(beside);
+    }
+    by_stem.get(&stem(Path::new(file_name))).and_then(|found| nearest(found, json)).cloned()
+}
+
+/// The split that a JSON file is named after, as in `instances_val2017.json`.
+fn split_of(json: &Path) -> Option<Split> {
+    let stem = stem(json);
+    let mut words = stem.split(|c: char| !c.is_alphabetic());
+    words.find_map(split_named)
+}

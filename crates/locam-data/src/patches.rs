@@ -1,0 +1,245 @@
+//! Which windows of which images become training patches.
+
+mod write;
+
+pub use write::{WrittenPatches, write_patches};
+
+use crate::split::assign_splits;
+use crate::{
+    Crop, DataError, Dataset, Item, Label, Object, Patch, Problem, Shape, Split, SplitPlan, read_size,
+};
+use locam_core::{ClassId, Point, Rect, Size};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+/// The class of what is not sought.
+pub const BACKGROUND: &str = "background";
+/// How much of an object's box a background window may cover.
+const MOST_COVERED: f64 = 0.1;
+/// Random places that are tried for each background window.
+const TRIES: usize = 64;
+
+/// How many background windows are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Background {
+    /// None, and there is no background class.
+    None,
+    /// So many from each annotated image, or as many as find room.
+    PerImage(usize),
+}
+
+/// How patches are chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PatchPlan {
+    /// The classes to use; all where it is `None`.
+    pub classes: Option<Vec<String>>,
+    /// Background windows.
+    pub background: Background,
+    /// Side of a window, in pixels of the images.
+    pub side: u32,
+    /// Largest shift of a window from its object's centre along each axis, as a fraction of `side`.
+    pub jitter: f64,
+    /// How splits are drawn where the data give none. Its seed is also that of shifts and background.
+    pub splits: SplitPlan,
+}
+
+/// One class of a set of patches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatchClass {
+    /// Its name.
+    pub name: String,
+    /// Whether it stands for what is not sought.
+    pub background: bool,
+}
+
+/// Patches to train on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PatchSet {
+    /// The classes; the patches' classes are places in this list.
+    pub classes: Vec<PatchClass>,
+    /// The patches, by image.
+    pub patches: Vec<Patch>,
+    /// The median over training objects of the geometric mean of a box's width and height, in pixels of the images.
+    pub object_size: Option<f64>,
+    /// Images that were passed over.
+    pub problems: Vec<Problem>,
+}
+
+/// Chooses patches: labelled patches are taken whole; from annotated images a window is cut around every object, moved
+/// inside where it would cross the border of an image that is large enough, and background windows at random places.
+///
+/// A background window covers at most a tenth of any wanted object's box and no wanted object's centre. So it may
+/// show the edge of a cell, as the places between cells do on a whole image.
+///
+/// # Errors
+/// [`DataError::Unfit`]: an unknown class, a class without patches, a single class, too few sources to split.
+pub fn plan_patches(data: &Dataset, plan: &PatchPlan) -> Result<PatchSet, DataError> {
+    let wanted = wanted_classes(data, plan)?;
+    let splits = assign_splits(data, &plan.splits)?;
+    let mut classes: Vec<PatchClass> = wanted
+        .iter()
+        .map(|&id| &data.classes[id.0])
+        .map(|name| PatchClass { name: name.clone(), background: name == BACKGROUND })
+        .collect();
+    let background = ClassId(classes.len());
+    let annotated = data.items.iter().any(|item| matches!(item.label, Label::Objects(_)));
+    if annotated && plan.background != Background::None {
+        classes.push(PatchClass { name: BACKGROUND.to_owned(), background: true });
+    }
+    let cut: Vec<Result<Vec<Patch>, Problem>> = data
+        .items
+        .par_iter()
+        .enumerate()
+        .map(|(i, item)| patches_of(item, i as u64, splits[i], plan, &wanted, background))
+        .collect();
+    let mut set = PatchSet { classes, patches: Vec::new(), object_size: None, problems: Vec::new() };
+    for result in cut {
+        match result {
+            Ok(patches) => set.patches.extend(patches),
+            Err(problem) => set.problems.push(problem),
+        }
+    }
+    set.object_size = object_size(data, &splits, &wanted);
+    check(data, &set)?;
+    Ok(set)
+}
+
+/// The data's classes that are wanted, in the data's order.
+fn wanted_classes(data: &Dataset, plan: &PatchPlan) -> Result<Vec<ClassId>, DataError> {
+    let Some(names) = &plan.classes else { return Ok((0..data.classes.len()).map(ClassId).collect()) };
+    let mut wanted = Vec::new();
+    for name in names {
+        let place = data.classes.iter().position(|known| known == name).ok_or_else(|| DataError::Unfit {
+            path: data.root.clone(),
+            reason: format!("it has no class `{name}`; its classes are {}", data.classes.join(", ")),
+        })?;
+        wanted.push(ClassId(place));
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    Ok(wanted)
+}
+
+fn check(data: &Dataset, set: &PatchSet) -> Result<(), DataError> {
+    let unfit = |reason: String| Err(DataError::Unfit { path: data.root.clone(), reason });
+    let names: Vec<_> = set.classes.iter().map(|class| class.name.as_str()).collect();
+    if names.len() < 2 {
+        return unfit(format!(
+            "there is a single class ({}), and a classifier needs something to tell it from; read as {}",
+            names.join(", "),
+            data.layout
+        ));
+    }
+    let lacking =
+        (0..names.len()).find(|&i| !set.patches.iter().any(|p| p.class.0 == i && p.split == Split::Train));
+    match lacking {
+        Some(class) => unfit(format!(
+            "class `{}` has no patch to train on; looked at {} images read as {}, {} of which can't be used",
+            names[class],
+            data.items.len(),
+            data.layout,
+            set.problems.len() + data.problems.len()
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The patches of one image. Its random numbers depend on the seed and its place alone.
+fn patches_of(
+    item: &Item,
+    place: u64,
+    split: Split,
+    plan: &PatchPlan,
+    wanted: &[ClassId],
+    background: ClassId,
+) -> Result<Vec<Patch>, Problem> {
+    let class_of = |id: ClassId| wanted.iter().position(|&known| known == id).map(ClassId);
+    let patch = |crop, class| Patch { path: item.path.clone(), crop, class, split };
+    let objects = match &item.label {
+        Label::Class(id) => return Ok(class_of(*id).map(|class| patch(None, class)).into_iter().collect()),
+        Label::Objects(objects) => objects,
+    };
+    let size = read_size(&item.path)
+        .map_err(|error| Problem { path: item.path.clone(), message: error.to_string() })?;
+    let mut random = ChaCha8Rng::seed_from_u64(plan.splits.seed);
+    random.set_stream(place);
+    let sought: Vec<(ClassId, &Object)> =
+        objects.iter().filter_map(|object| Some((class_of(object.class)?, object))).collect();
+    let mut patches: Vec<Patch> = sought
+        .iter()
+        .map(|(class, object)| patch(Some(window(object.shape.center(), size, plan, &mut random)), *class))
+        .collect();
+    if let Background::PerImage(count) = plan.background {
+        let free = free_windows(&sought, size, plan.side, count, &mut random);
+        patches.extend(free.into_iter().map(|crop| patch(Some(crop), background)));
+    }
+    Ok(patches)
+}
+
+/// The window around a place, shifted by the jitter and then inside the image.
+fn window(center: Point, size: Size, plan: &PatchPlan, random: &mut impl Rng) -> Crop {
+    let mut first = |middle: f64, length: u32| {
+        let shift = (random.random::<f64>() * 2.0 - 1.0) * plan.jitter * f64::from(plan.side);
+        let first = (middle + shift - f64::from(plan.side) / 2.0).round() as i64;
+        if length >= plan.side { first.clamp(0, i64::from(length - plan.side)) } else { first }
+    };
+    Crop { left: first(center.x, size.width), top: first(center.y, size.height), side: plan.side }
+}
+
+/// Up to `count` windows away from the objects.
+fn free_windows(
+    sought: &[(ClassId, &Object)],
+    size: Size,
+    side: u32,
+    count: usize,
+    random: &mut impl Rng,
+) -> Vec<Crop> {
+    if size.width < side || size.height < side {
+        return Vec::new();
+    }
+    let mut windows = Vec::new();
+    for _ in 0..TRIES * count {
+        if windows.len() == count {
+            break;
+        }
+        let left = random.random_range(0..=size.width - side);
+        let top = random.random_range(0..=size.height - side);
+        let crop = Crop { left: i64::from(left), top: i64::from(top), side };
+        if sought.iter().all(|(_, object)| is_clear_of(crop, object.shape)) {
+            windows.push(crop);
+        }
+    }
+    windows
+}
+
+fn is_clear_of(crop: Crop, shape: Shape) -> bool {
+    let (left, top, side) = (crop.left as f64, crop.top as f64, f64::from(crop.side));
+    let window = Rect::new(left, top, left + side, top + side);
+    match shape {
+        Shape::Point(point) => !window.contains(point),
+        Shape::Box(rect) => {
+            !window.contains(rect.center()) && window.intersection(rect).area() <= MOST_COVERED * rect.area()
+        }
+    }
+}
+
+fn object_size(data: &Dataset, splits: &[Split], wanted: &[ClassId]) -> Option<f64> {
+    let mut sizes: Vec<f64> = data
+        .items
+        .iter()
+        .zip(splits)
+        .filter(|(_, split)| **split == Split::Train)
+        .filter_map(|(item, _)| match &item.label {
+            Label::Objects(objects) => Some(objects),
+            Label::Class(_) => None,
+        })
+        .flatten()
+        .filter_map(|object| match object.shape {
+            Shape::Box(rect) if wanted.contains(&object.class) => Some((rect.width() * rect.height()).sqrt()),
+            _ => None,
+        })
+        .collect();
+    sizes.sort_by(f64::total_cmp);
+    sizes.get(sizes.len() / 2).copied()
+}
