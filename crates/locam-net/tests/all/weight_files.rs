@@ -9,7 +9,7 @@ use std::fs;
 
 #[test]
 fn checkpoints_of_every_container_hold_the_same_weights() {
-    for name in ["zip.pth", "legacy.pth", "nested.pth"] {
+    for name in ["zip.pth", "twenty_one_characters.pth", "legacy.pth", "nested.pth"] {
         let state = read_weights(&fixture(name)).unwrap();
         assert_eq!(state.len(), 2, "{name}: {:?}", state.keys());
         let weight = TensorValue { shape: vec![2, 3], data: vec![0.0, 0.5, 1.0, 1.5, 2.0, 2.5] };
