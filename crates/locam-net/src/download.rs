@@ -13,7 +13,7 @@ const OFFICIAL: &str = "https://download.pytorch.org/models/";
 /// Names the cache folder, in place of the user's own.
 const CACHE_VARIABLE: &str = "LOCAM_CACHE";
 /// A server that sends nothing for so long is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The file of torchvision's ImageNet weights for an architecture, from the cache or else downloaded into it.
 ///
