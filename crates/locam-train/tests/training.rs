@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-const SIDE: u32 = 32;
+const SIDE: u32 = 64;
 /// Tells a child process where its run is; without it the child's test does nothing.
 const CHILD_FOLDER: &str = "LOCAM_TRAIN_TEST_FOLDER";
 /// Tells a child process its number of loader threads.
@@ -161,7 +161,7 @@ fn it_learns_and_a_finished_run_is_not_resumed() {
 fn a_run_stopped_in_the_middle_of_epochs_ends_as_an_unbroken_one() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(&folder.path().join("data"));
-    for optimizer in ["sgd", "adam", "adamw"] {
+    for optimizer in ["sgd", "adam"] {
         let optimizer = toml::Value::from(optimizer).try_into().unwrap();
         let config = TrainConfig { optimizer, learning_rate: Some(1e-3), epochs: 2, ..config() };
         let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
@@ -220,12 +220,12 @@ fn data_that_cannot_be_trained_on_are_refused_before_any_work() {
     unused_class.classes.push(ClassSpec { name: "blue".to_owned(), background: false, threshold: 0.0 });
     let mut empty = good.clone();
     empty.test = Some(store(folder.path(), 0, Split::Test));
-    let other_size = TrainConfig { patch_size: 64, ..config() };
+    let other_size = TrainConfig { patch_size: 96, ..config() };
     let cases = [
         (config(), one_class, "class number 1"),
         (config(), unused_class, "none of class `blue`"),
         (config(), empty, "the test patches are none"),
-        (other_size, good, "32x32 pixels and patch_size is 64"),
+        (other_size, good, "64x64 pixels and patch_size is 96"),
     ];
     for (config, data, part) in cases {
         let error = run(&config, &data, &out, Start::New, &AtomicBool::new(false), &mut |_| {}).unwrap_err();
