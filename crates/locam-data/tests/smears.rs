@@ -3,8 +3,8 @@
 use image::{GenericImageView, ImageReader};
 use locam_core::{Point, Rect, Size};
 use locam_data::{
-    ALL_IDB2_SIDE, CellKind, CellType, DataError, Smear, SmearConfig, SmearPlan, StainPreset, WhiteCell,
-    generate, write_smears,
+    ALL_IDB2_SIDE, CellKind, CellType, DataError, Dataset, OpenOptions, Smear, SmearConfig, SmearPlan,
+    StainPreset, WhiteCell, generate, write_smears,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -234,6 +234,22 @@ fn written_truth_agrees_with_the_written_images() {
         let patch = ImageReader::open(path).unwrap().decode().unwrap();
         assert_eq!(patch.dimensions(), (ALL_IDB2_SIDE, ALL_IDB2_SIDE));
         assert_eq!(patch.color(), image::ColorType::Rgb8);
+    }
+}
+
+#[test]
+fn written_layouts_are_recognised_and_nothing_beside_the_images_disturbs() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("smears");
+    write_smears(&out, &plan()).unwrap();
+    for (folder, items) in [("ALL_IDB1", 3), ("ALL_IDB2", 5)] {
+        let dataset = Dataset::open(&out.join(folder), &OpenOptions::default()).unwrap();
+        assert_eq!(
+            (dataset.items.len(), dataset.problems.len()),
+            (items, 0),
+            "{folder}: {:?}",
+            dataset.problems
+        );
     }
 }
 

@@ -20,8 +20,11 @@ pub const ALL_IDB2_SIDE: u32 = 257;
 /// The fields that patches are cut from, in pixels each way.
 const SOURCE_SIDE: u32 = 1285;
 
-/// Fields generated at a time, which bounds the memory.
+/// The most fields generated at a time, which bounds the memory.
 const FIELDS_AT_ONCE: usize = 8;
+
+/// Patches that a field usually gives.
+const PATCHES_PER_FIELD: usize = 5;
 
 /// What [`write_smears`] is to write.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,7 +138,7 @@ impl SmearPlan {
     /// The fields that patches are cut from, as many as one asks for.
     fn source_config(&self, index: usize) -> SmearConfig {
         let size = Size::new(SOURCE_SIDE, SOURCE_SIDE);
-        SmearConfig { white_cells: 11, ..self.config(index, 1, size) }
+        SmearConfig { white_cells: 18, ..self.config(index, 1, size) }
     }
 
     fn config(&self, index: usize, series: usize, size: Size) -> SmearConfig {
@@ -265,9 +268,14 @@ pub fn write_all_idb2(folder: &Path, plan: &SmearPlan) -> Result<SmearSummary, D
 fn collect_patches(plan: &SmearPlan, wanted: [usize; 2]) -> [Vec<(RgbImage, usize)>; 2] {
     let mut patches = [Vec::new(), Vec::new()];
     let mut next = 0;
-    while patches.iter().zip(wanted).any(|(patches, wanted)| patches.len() < wanted) {
+    loop {
+        let missing: usize = patches.iter().zip(wanted).map(|(patches, wanted)| wanted - patches.len()).sum();
+        if missing == 0 {
+            return patches;
+        }
+        let end = next + missing.div_ceil(PATCHES_PER_FIELD).min(FIELDS_AT_ONCE);
         // In parallel, but taken in the fields' order.
-        let fields: Vec<Vec<(CellKind, RgbImage)>> = (next..next + FIELDS_AT_ONCE)
+        let fields: Vec<Vec<(CellKind, RgbImage)>> = (next..end)
             .into_par_iter()
             .with_max_len(1)
             .map(|index| centred_patches(&generate(&plan.source_config(index))))
@@ -280,9 +288,8 @@ fn collect_patches(plan: &SmearPlan, wanted: [usize; 2]) -> [Vec<(RgbImage, usiz
                 }
             }
         }
-        next += FIELDS_AT_ONCE;
+        next = end;
     }
-    patches
 }
 
 /// A patch around each white cell that is alone in it and far enough from the border.
