@@ -43,9 +43,9 @@ impl Header {
     pub(crate) const FORMAT: u32 = 1;
 }
 
-/// Everything that carries a run on to the same numbers: one safetensors file, so that one rename switches from
-/// the old checkpoint to the new. Weights and batch-norm statistics are under `network.`, the optimiser's state is
-/// a burnpack record in bytes, and the header is JSON in the metadata.
+/// Everything that carries a run on to the same numbers: one safetensors file, so that one rename switches
+/// from the old checkpoint to the new. Weights and batch-norm statistics are under `network.`, the
+/// optimiser's state is a burnpack record in bytes, and the header is JSON in the metadata.
 pub(crate) struct Checkpoint {
     pub(crate) header: Header,
     pub(crate) network: StateDict,

@@ -90,6 +90,6 @@ fn part_record(store: &PatchStore) -> PartRecord {
         let name = patch.path.file_name().unwrap_or_default().to_string_lossy();
         order.update(format!("{name}\0{:?}\0{}\n", patch.crop, patch.class.0));
     }
-    let order_hash = order.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let order_hash = order.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     PartRecord { patches: store.len(), data_hash: store.data_hash(), order_hash }
 }

@@ -67,7 +67,11 @@ pub enum TrainError {
         path: PathBuf,
     },
     /// The run that was to be resumed is complete.
-    #[error("the run in {} has finished its {epochs} epochs; train on with a new folder and --weights {}", path.display(), path.join("last").display())]
+    #[error(
+        "the run in {} has finished its {epochs} epochs; to train longer, start a new run with more epochs in \
+         another folder",
+        path.display()
+    )]
     Finished {
         /// The run folder.
         path: PathBuf,
@@ -75,7 +79,10 @@ pub enum TrainError {
         epochs: usize,
     },
     /// The run that was to be resumed was started with another configuration.
-    #[error("the run in {} was started with another {key}; resume it with the same settings, or choose another folder", path.display())]
+    #[error(
+        "the run in {} was started with another {key}; resume it with the same settings, or choose another folder",
+        path.display()
+    )]
     OtherConfig {
         /// The run folder.
         path: PathBuf,
@@ -83,7 +90,11 @@ pub enum TrainError {
         key: String,
     },
     /// The run that was to be resumed was started on other data.
-    #[error("the run in {} was started on other data ({what} differ); bring back the same files, or choose another folder", path.display())]
+    #[error(
+        "the run in {} was started on other data ({what} differ); bring back the same files, or choose another \
+         folder",
+        path.display()
+    )]
     OtherData {
         /// The run folder.
         path: PathBuf,

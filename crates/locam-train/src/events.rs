@@ -2,8 +2,8 @@ use crate::EpochMetrics;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Something that happened in a run. Epochs and batches are counted from 1. As JSON each event is an object with
-/// its name under `event`.
+/// Something that happened in a run. Epochs and batches are counted from 1. As JSON each event is an object
+/// with its name under `event`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {

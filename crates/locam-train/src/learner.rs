@@ -33,8 +33,8 @@ pub(crate) struct Learner {
 impl Learner {
     /// A learner of `network`, whose tensors must be on the differentiating `device`.
     ///
-    /// The optimiser keys its state by the ids of the parameters, which [`Network`] counts in the order of the
-    /// layers, so that the state saved by one process fits the network of the next.
+    /// The optimiser keys its state by the ids of the parameters, which [`Network`] counts in the order of
+    /// the layers, so that the state saved by one process fits the network of the next.
     pub(crate) fn new(network: Network, config: &TrainConfig, device: &Device) -> Self {
         Self {
             network,
@@ -62,7 +62,8 @@ impl Learner {
         StepResult { loss: value, correct }
     }
 
-    /// Takes up the optimiser state that [`Learner::optimizer_state`] gave; `path` is the file that it comes from.
+    /// Takes up the optimiser state that [`Learner::optimizer_state`] gave; `path` is the file that it comes
+    /// from.
     pub(crate) fn load_optimizer(&mut self, state: &[u8], path: &Path) -> Result<(), TrainError> {
         let damaged = |e: RecordError| TrainError::Damaged { path: path.to_owned(), reason: e.to_string() };
         let record = OptimizerRecord::from_bytes(Bytes::from_bytes_vec(state.to_vec())).map_err(damaged)?;
@@ -88,7 +89,7 @@ fn count_correct(logits: &Tensor<2>, labels: &[usize]) -> usize {
 /// `logits` is [N, classes]; the result is a single number.
 fn negative_log_likelihood(logits: Tensor<2>, labels: &[usize]) -> Tensor<1> {
     let device = logits.device();
-    let labels: Vec<i64> = labels.iter().map(|&label| label as i64).collect();
+    let labels: Vec<i64> = labels.iter().map(|&label| i64::from(label as u32)).collect();
     let count = labels.len();
     let index = Tensor::<2, Int>::from_data(TensorData::new(labels, [count, 1]), &device); // [N, 1]
     log_softmax(logits, 1).gather(1, index).mean().neg()

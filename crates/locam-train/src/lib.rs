@@ -1,11 +1,12 @@
 //! Training: losses, schedules, the loop, checkpoints, run folders.
 //!
-//! [`train`] is one function that either begins a run or carries one on, and a run that was stopped or killed and
-//! carried on gives the same numbers, bit for bit, as one that was not. That decides the shape of the rest: all that
-//! is random is drawn from the seed, the epoch and the patch, never from a generator with a history; all that has a
-//! history (weights, batch-norm statistics, the optimiser's state, the place in the epoch, the sums for its metrics)
-//! is in one checkpoint file that one rename replaces; and everything else in the run folder is made from these, so
-//! that a crash between two files can't leave a contradiction that resuming does not mend.
+//! [`train`] is one function that either begins a run or carries one on, and a run that was stopped or killed
+//! and carried on gives the same numbers, bit for bit, as one that was not. That decides the shape of the
+//! rest: all that is random is drawn from the seed, the epoch and the patch, never from a generator with a
+//! history; all that has a history (weights, batch-norm statistics, the optimiser's state, the place in the
+//! epoch, the sums for its metrics) is in one checkpoint file that one rename replaces; and everything else
+//! in the run folder is made from these, so that a crash between two files can't leave a contradiction that
+//! resuming does not mend.
 //!
 //! ```no_run
 //! # use locam_train::{Event, Run, Start, TrainConfig, TrainData, TrainError, train};
@@ -45,7 +46,7 @@ pub use config::{OptimizerName, Schedule, TrainConfig, Weights};
 pub use data::TrainData;
 pub use error::TrainError;
 pub use events::{Event, Observer};
-pub use metrics::{Confusion, EpochMetrics};
+pub use metrics::EpochMetrics;
 pub use patch_config::PatchConfig;
 pub use predict::{Evaluation, evaluate, predict};
 pub use run_folder::{DataRecord, Manifest, PartRecord, RunFolder, Start};

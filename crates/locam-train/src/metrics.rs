@@ -76,41 +76,6 @@ pub(crate) fn write_metrics(path: &Path, history: &[EpochMetrics]) -> Result<(),
     replace_file(path, &bytes)
 }
 
-/// How often patches of each class were taken for each class.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Confusion {
-    counts: Vec<Vec<u64>>,
-}
-
-impl Confusion {
-    /// Counts `(true class, predicted class)` pairs.
-    ///
-    /// # Panics
-    /// If a class is not below `classes`.
-    pub fn count(classes: usize, pairs: impl IntoIterator<Item = (usize, usize)>) -> Self {
-        let mut counts = vec![vec![0; classes]; classes];
-        for (truth, predicted) in pairs {
-            counts[truth][predicted] += 1;
-        }
-        Self { counts }
-    }
-
-    /// One row per true class, one column per predicted class.
-    pub fn rows(&self) -> &[Vec<u64>] {
-        &self.counts
-    }
-
-    /// Patches on the diagonal.
-    pub fn correct(&self) -> u64 {
-        self.counts.iter().enumerate().map(|(class, row)| row[class]).sum()
-    }
-
-    /// All patches.
-    pub fn total(&self) -> u64 {
-        self.counts.iter().flatten().sum()
-    }
-}
-
 /// The place of the highest logit; the first of equals.
 pub(crate) fn argmax(logits: &[f32]) -> usize {
     let mut best = 0;
@@ -159,13 +124,6 @@ mod tests {
             "epoch,learning_rate,train_loss,train_accuracy,val_loss,val_accuracy,seconds\n\
              1,0.001,0.5,0.75,0.25,0.5,1.5\n2,0.001,0.5,0.75,,,1.5\n"
         );
-    }
-
-    #[test]
-    fn confusion_has_truth_in_rows() {
-        let confusion = Confusion::count(2, [(0, 0), (0, 1), (1, 1), (0, 1)]);
-        assert_eq!(confusion.rows(), [vec![1, 2], vec![0, 1]]);
-        assert_eq!((confusion.correct(), confusion.total()), (2, 4));
     }
 
     #[test]

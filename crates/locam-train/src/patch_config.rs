@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-/// How patches are cut from annotated whole images: the table `[patches]` of `config.toml`. Labelled patches are
-/// taken whole, and only `classes` and `object_size` matter to them.
+/// How patches are cut from annotated whole images: the table `[patches]` of `config.toml`. Labelled patches
+/// are taken whole, and only `classes` and `object_size` matter to them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PatchConfig {

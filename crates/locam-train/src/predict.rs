@@ -1,8 +1,9 @@
 use crate::TrainError;
-use crate::metrics::{Confusion, argmax};
+use crate::metrics::argmax;
 use burn::tensor::Device;
 use locam_core::{Normalization, Size};
 use locam_data::{LoaderConfig, Order, PatchStore, batches};
+use locam_locate::ConfusionMatrix;
 use locam_net::{Model, Network, to_tensor};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ pub struct Evaluation {
     /// Part classified rightly, in 0..=1.
     pub accuracy: f64,
     /// How often patches of each class were taken for each class.
-    pub confusion: Confusion,
+    pub confusion: ConfusionMatrix,
 }
 
 /// The logits of every patch, in the order of the store; one value per class.
@@ -51,9 +52,9 @@ pub(crate) fn evaluate_network(
     let loss = rows.iter().enumerate().map(|(i, row)| negative_log_likelihood(row, truth(i))).sum::<f64>();
     let classes = rows.first().map_or(0, Vec::len);
     let confusion =
-        Confusion::count(classes, rows.iter().enumerate().map(|(i, row)| (truth(i), argmax(row))));
+        ConfusionMatrix::from_pairs(classes, rows.iter().enumerate().map(|(i, row)| (truth(i), argmax(row))));
     let images = rows.len() as f64;
-    Ok(Evaluation { loss: loss / images, accuracy: confusion.correct() as f64 / images, confusion })
+    Ok(Evaluation { loss: loss / images, accuracy: confusion.accuracy(), confusion })
 }
 
 fn logits(

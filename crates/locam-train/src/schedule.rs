@@ -2,10 +2,10 @@ use crate::{Schedule, TrainConfig};
 
 /// The learning rate of one optimiser step.
 ///
-/// `step` counts from 0 over the whole run; an epoch has `steps_per_epoch` of them. During warm-up the rate rises
-/// in a straight line, so that its first step is already above zero and its last one reaches the full rate. After
-/// that the schedule runs over what is left of the epochs: the cosine is at the full rate where warm-up ends and
-/// would be at zero one step after the last one, and steps are counted from the run's start.
+/// `step` counts from 0 over the whole run; an epoch has `steps_per_epoch` of them. During warm-up the rate
+/// rises in a straight line, so that its first step is already above zero and its last one reaches the full
+/// rate. After that the schedule runs over what is left of the epochs: the cosine is at the full rate where
+/// warm-up ends and would be at zero one step after the last one, and steps are counted from the run's start.
 pub fn learning_rate(config: &TrainConfig, step: usize, steps_per_epoch: usize) -> f64 {
     let peak = config.peak_learning_rate();
     let per_epoch = steps_per_epoch.max(1) as f64;

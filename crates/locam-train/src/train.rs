@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Time after which a checkpoint is also written in the middle of an epoch.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(600);
+const CHECKPOINT_INTERVAL: Duration = Duration::from_mins(10);
 
 /// What to train, where, and on what.
 pub struct Run<'a> {
@@ -65,11 +65,11 @@ pub struct Summary {
 
 /// Trains a classifier, from the beginning or from where the run in the folder stopped.
 ///
-/// The loss is the negative log-likelihood of log-softmax, averaged over the batch. With the same configuration and
-/// data on the same machine the numbers are the same bit for bit, whatever the number of workers and threads, and
-/// however often the run was stopped or killed and resumed: order and augmentation are drawn from the seed, the epoch
-/// and the patch alone, and a checkpoint holds the weights, the batch-norm statistics, the optimiser's state and the
-/// place in the epoch.
+/// The loss is the negative log-likelihood of log-softmax, averaged over the batch. With the same
+/// configuration and data on the same machine the numbers are the same bit for bit, whatever the number of
+/// workers and threads, and however often the run was stopped or killed and resumed: order and augmentation
+/// are drawn from the seed, the epoch and the patch alone, and a checkpoint holds the weights, the batch-norm
+/// statistics, the optimiser's state and the place in the epoch.
 ///
 /// # Errors
 /// Before any work: [`TrainError::Config`], [`TrainError::Unfit`], [`TrainError::NotEmpty`],
@@ -208,8 +208,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Writes the models, then the checkpoint, then the metrics: whatever is lost to a crash in between is made
-    /// again from the checkpoint.
+    /// Writes the models, then the checkpoint, then the metrics: whatever is lost to a crash in between is
+    /// made again from the checkpoint.
     fn save_epoch(&mut self, metrics: EpochMetrics) -> Result<(), TrainError> {
         let best = self.progress.best.and_then(|place| self.progress.history.get(place));
         let is_best = best.is_none_or(|best| metrics.is_better_than(best));
