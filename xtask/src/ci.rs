@@ -11,7 +11,8 @@ pub(crate) fn run() -> Result<()> {
     step("cargo", &["fmt", "--all", "--check"], &[])?;
     readme::check()?;
     step("cargo", &["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
-    let nextest = Command::new("cargo").args(["nextest", "--version"]).output().is_ok_and(|o| o.status.success());
+    let nextest =
+        Command::new("cargo").args(["nextest", "--version"]).output().is_ok_and(|o| o.status.success());
     if nextest {
         step("cargo", &["nextest", "run", "--release", "--workspace", "--no-fail-fast"], &[])?;
     } else {

@@ -5,10 +5,15 @@ use std::path::PathBuf;
 
 /// Find things in whole images of any size, with a classifier trained on small labelled patches and no box drawn.
 #[derive(Debug, Parser)]
-#[command(name = "locam", version, max_term_width = 100, after_help = "\
+#[command(
+    name = "locam",
+    version,
+    max_term_width = 100,
+    after_help = "\
 Example: from labelled patches to cells on a smear
   locam train patches/ --out runs/cells
-  locam locate --model runs/cells smear.jpg --out found/")]
+  locam locate --model runs/cells smear.jpg --out found/"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -326,7 +331,9 @@ pub(crate) enum DataCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
     /// Print the layers with shapes, parameters, receptive field and stride
-    #[command(after_help = "Examples:\n  locam model show resnet18\n  locam model show runs/cells --size 640x480")]
+    #[command(
+        after_help = "Examples:\n  locam model show resnet18\n  locam model show runs/cells --size 640x480"
+    )]
     Show {
         /// An architecture, or a run or model folder
         model: String,

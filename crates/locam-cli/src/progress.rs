@@ -1,6 +1,6 @@
 //! What the user sees while something runs: bars on a terminal, plain lines otherwise, JSON for machines.
 
-use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use locam::{EpochMetrics, Event, Observer, Problem};
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -35,9 +35,8 @@ pub(crate) fn bar(style: Style, total: u64, unit: &str) -> ProgressBar {
         Style::Bar => ProgressDrawTarget::stderr(),
         Style::Lines | Style::Json => ProgressDrawTarget::hidden(),
     };
-    let template = format!(
-        "{{prefix}} [{{bar:30}}] {{pos}}/{{len}} {unit}  {{msg}}  {{elapsed}} elapsed, {{eta}} left"
-    );
+    let template =
+        format!("{{prefix}} [{{bar:30}}] {{pos}}/{{len}} {unit}  {{msg}}  {{elapsed}} elapsed, {{eta}} left");
     let shape = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(Some(total), target).with_style(shape.progress_chars("=> "))
 }
@@ -46,7 +45,7 @@ pub(crate) fn bar(style: Style, total: u64, unit: &str) -> ProgressBar {
 pub(crate) fn warn_of(problems: &[Problem]) {
     const SHOWN: usize = 20;
     for problem in problems.iter().take(SHOWN) {
-        eprintln!("warning: {}", problem.message_with_path());
+        eprintln!("warning: {problem}");
     }
     if problems.len() > SHOWN {
         eprintln!("warning: ... and {} more", problems.len() - SHOWN);
@@ -83,7 +82,9 @@ impl TrainingProgress {
     fn epoch_done(&self, row: &EpochMetrics) {
         let percent = |part: f64| format!("{:.1} %", 100.0 * part);
         let validation = match (row.val_loss, row.val_accuracy) {
-            (Some(loss), Some(accuracy)) => format!(", validation loss {loss:.4}, accuracy {}", percent(accuracy)),
+            (Some(loss), Some(accuracy)) => {
+                format!(", validation loss {loss:.4}, accuracy {}", percent(accuracy))
+            }
             _ => String::new(),
         };
         self.bar.finish_and_clear();
@@ -95,13 +96,6 @@ impl TrainingProgress {
             percent(row.train_accuracy),
             row.seconds
         ));
-    }
-
-    fn weights_loaded(&self, source: &str, lists: [(&str, &Vec<String>); 3]) {
-        self.line(&format!("weights from {source}"));
-        for (what, keys) in lists.into_iter().filter(|(_, keys)| !keys.is_empty()) {
-            self.line(&format!("  {what}: {}", keys.join(", ")));
-        }
     }
 
     fn batch_done(&mut self, event: &Event) {
@@ -134,10 +128,14 @@ impl Observer for TrainingProgress {
                 }
                 self.bar.set_position(*done);
             }
-            Event::WeightsLoaded { source, missing, unexpected, dropped } => {
+            Event::WeightsLoaded { source, loaded, unexpected, dropped } => {
                 self.bar.finish_and_clear();
-                let lists = [("missing", missing), ("unexpected", unexpected), ("dropped", dropped)];
-                self.weights_loaded(source, lists);
+                self.line(&format!("{loaded} tensors from {source}"));
+                for (what, keys) in [("unexpected", unexpected), ("dropped", dropped)] {
+                    if !keys.is_empty() {
+                        self.line(&format!("  {what}: {}", keys.join(", ")));
+                    }
+                }
             }
             Event::Started { epochs, epoch, batch, train_images, device } => {
                 self.epochs = *epochs;
@@ -161,9 +159,4 @@ impl Observer for TrainingProgress {
             )),
         }
     }
-}
-
-/// A length of time in words.
-pub(crate) fn in_words(seconds: f64) -> String {
-    HumanDuration(Duration::from_secs_f64(seconds.max(0.0))).to_string()
 }

@@ -24,7 +24,9 @@ fn data_that_can_not_be_trained_on() {
         std::fs::create_dir_all(place.path("two/glass")).unwrap();
         std::fs::write(place.path(&format!("two/glass/{i}.png")), b"").unwrap();
     }
-    for (name, data) in [("missing", "nowhere"), ("empty", "empty"), ("single_class", "one"), ("class_unreadable", "two")] {
+    for (name, data) in
+        [("missing", "nowhere"), ("empty", "empty"), ("single_class", "one"), ("class_unreadable", "two")]
+    {
         snapshot!(name, place.transcript(&["train", data, "--out", "run", "--epochs", "1"]));
         assert!(!place.path("run").exists(), "{name}: a failed start leaves no run folder");
     }
@@ -55,7 +57,9 @@ fn models_that_are_none() {
     std::fs::create_dir(place.path("damaged")).unwrap();
     std::fs::write(place.path("damaged/model.json"), b"{").unwrap();
     std::fs::write(place.path("damaged/model.safetensors"), b"").unwrap();
-    for (name, model) in [("no_model_folder", "absent"), ("no_model_inside", "nothing"), ("damaged_model", "damaged")] {
+    for (name, model) in
+        [("no_model_folder", "absent"), ("no_model_inside", "nothing"), ("damaged_model", "damaged")]
+    {
         snapshot!(name, place.transcript(&["locate", "--model", model, "a.png", "--out", "found"]));
         assert!(!place.path("found").exists());
     }
@@ -65,7 +69,9 @@ fn models_that_are_none() {
 fn images_that_are_not_there() {
     let place = Workplace::new();
     std::fs::create_dir(place.path("folder")).unwrap();
-    for (name, image) in [("no_file", "absent.png"), ("no_match", "*.png"), ("folder_without_images", "folder")] {
+    for (name, image) in
+        [("no_file", "absent.png"), ("no_match", "*.png"), ("folder_without_images", "folder")]
+    {
         snapshot!(name, place.transcript(&["locate", "--model", "m", image, "--out", "found"]));
     }
 }

@@ -26,7 +26,15 @@ fn all_idb_trains_and_locates() {
     let train = ["train", "smears/ALL_IDB2", "--out", "run", "--arch", "squeezenet1_1", "--epochs", "2"];
     let small = ["--patch-size", "96", "--batch-size", "8", "--optimizer", "adam"];
     place.ok(&[&train[..], &small[..]].concat());
-    for name in ["config.toml", "metrics.csv", "manifest.json", "curves.svg", "curves.png", "confusion.svg", "confusion.png"] {
+    for name in [
+        "config.toml",
+        "metrics.csv",
+        "manifest.json",
+        "curves.svg",
+        "curves.png",
+        "confusion.svg",
+        "confusion.png",
+    ] {
         assert!(place.path("run").join(name).is_file(), "the run folder lacks {name}");
     }
 
@@ -59,7 +67,8 @@ fn one_bad_image_among_good_ones_warns_and_goes_on() {
     let patches = place.path("smears/ALL_IDB2/img");
     std::fs::write(patches.join("Im900_1.tif"), b"not an image").unwrap();
     std::fs::write(patches.join("Im901_0.tif"), b"").unwrap();
-    let train = ["train", "smears/ALL_IDB2", "--arch", "squeezenet1_1", "--epochs", "1", "--patch-size", "64"];
+    let train =
+        ["train", "smears/ALL_IDB2", "--arch", "squeezenet1_1", "--epochs", "1", "--patch-size", "64"];
     let (_, messages) = place.ok(&[&train[..], &["--out", "run"]].concat());
     assert!(messages.contains("Im900_1.tif") && messages.contains("Im901_0.tif"), "{messages}");
     assert!(messages.contains("2 files were passed over"), "{messages}");

@@ -35,13 +35,19 @@ impl Model {
         let (weights_path, spec_path) = (folder.join(WEIGHTS), folder.join(SPEC));
         let bytes = weights::safetensors_bytes(&self.network.state_dict(), &weights_path)?;
         let spec = ModelSpec { weights_sha256: sha256(&bytes), ..self.spec.clone() };
-        let mut json = serde_json::to_string_pretty(&spec).map_err(|error| {
-            content_error(&spec_path, format!("the model's description cannot be written: {error}"))
-        })?;
-        json.push('\n');
         write_part(&weights_path, &bytes)?;
-        write_part(&spec_path, json.as_bytes())?;
+        write_part(&spec_path, &json(&spec, &spec_path)?)?;
         finish_part(&weights_path)?;
+        finish_part(&spec_path)
+    }
+
+    /// Replaces the description alone in the folder of a saved model, or the run folder around it.
+    ///
+    /// # Errors
+    /// A folder without a model, or files that can't be written.
+    pub fn save_spec(&self, folder: &Path) -> Result<(), NetError> {
+        let spec_path = find(folder)?.join(SPEC);
+        write_part(&spec_path, &json(&self.spec, &spec_path)?)?;
         finish_part(&spec_path)
     }
 
@@ -84,6 +90,15 @@ fn find(folder: &Path) -> Result<PathBuf, NetError> {
             format!("there is no {SPEC} in it nor in its folder `{BEST}`; give a model or run folder");
         content_error(folder, reason)
     })
+}
+
+/// A description as it is written to `path`.
+fn json(spec: &ModelSpec, path: &Path) -> Result<Vec<u8>, NetError> {
+    let mut text = serde_json::to_string_pretty(spec).map_err(|error| {
+        content_error(path, format!("the model's description cannot be written: {error}"))
+    })?;
+    text.push('\n');
+    Ok(text.into_bytes())
 }
 
 fn read_spec(path: &Path) -> Result<ModelSpec, NetError> {

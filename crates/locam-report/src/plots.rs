@@ -22,10 +22,10 @@ pub struct EpochRecord {
     pub epoch: usize,
     /// Mean loss over the training patches.
     pub train_loss: f64,
-    /// Mean loss over the test patches, where there are any.
-    pub test_loss: Option<f64>,
-    /// Share of the test patches that were classified rightly, in 0..=1.
-    pub test_accuracy: Option<f64>,
+    /// Mean loss over the validation patches, where there are any.
+    pub val_loss: Option<f64>,
+    /// Share of the validation patches that were classified rightly, in 0..=1.
+    pub val_accuracy: Option<f64>,
 }
 
 /// One plot in two forms that were drawn by the same code.
@@ -51,7 +51,7 @@ impl Plot {
     }
 }
 
-/// The loss on training and test patches and the accuracy on test patches over the epochs, side by side. Values that
+/// The loss on training and validation patches and the accuracy on validation patches over the epochs, side by side. Values that
 /// are not finite leave a gap.
 ///
 /// # Errors
@@ -144,8 +144,8 @@ mod tests {
             .map(|epoch| EpochRecord {
                 epoch,
                 train_loss: 0.7 / epoch as f64,
-                test_loss: (epoch != 4).then_some(0.8 / epoch as f64),
-                test_accuracy: Some(1.0 - 0.4 / epoch as f64),
+                val_loss: (epoch != 4).then_some(0.8 / epoch as f64),
+                val_accuracy: Some(1.0 - 0.4 / epoch as f64),
             })
             .collect()
     }
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn one_epoch_none_and_broken_ones_can_be_drawn() {
-        let broken = EpochRecord { epoch: 1, train_loss: f64::NAN, test_loss: None, test_accuracy: None };
+        let broken = EpochRecord { epoch: 1, train_loss: f64::NAN, val_loss: None, val_accuracy: None };
         for epochs in [vec![], vec![broken], epochs()[..1].to_vec()] {
             assert!(training_curves(&epochs).is_ok());
         }

@@ -4,7 +4,9 @@ use crate::writing::{Entry, write_entries};
 use crate::{Error, Located, Locator};
 use locam_core::{ClassId, ScoreMap};
 use locam_data::{Dataset, Item, Label, Problem, Shape, Split};
-use locam_locate::{Counts, MatchRule, Truth, TruthShape, find_regions, match_regions, strongest_point_in_truth};
+use locam_locate::{
+    Counts, MatchRule, Truth, TruthShape, find_regions, match_regions, strongest_point_in_truth,
+};
 use locam_report::write_atomically;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -170,12 +172,20 @@ pub fn figures(locator: &Locator, assessed: &[Assessed], unreadable: usize) -> E
     Evaluation { images: assessed.len(), unreadable, classes }
 }
 
-fn class_figures(locator: &Locator, id: ClassId, name: &str, threshold: f64, all: &[Assessed]) -> ClassFigures {
+fn class_figures(
+    locator: &Locator,
+    id: ClassId,
+    name: &str,
+    threshold: f64,
+    all: &[Assessed],
+) -> ClassFigures {
     let mut counts = Counts::default();
-    let (mut pointing_hits, mut pointing_images, mut overlapped, mut boxes, mut difference) = (0, 0, 0, 0, 0.0);
+    let (mut pointing_hits, mut pointing_images, mut overlapped, mut boxes, mut difference) =
+        (0, 0, 0, 0, 0.0);
     for one in all {
         let truths: Vec<Truth> = one.truths.iter().filter(|truth| truth.class == id).cloned().collect();
-        let regions: Vec<_> = one.located.regions.iter().filter(|region| region.class == id).cloned().collect();
+        let regions: Vec<_> =
+            one.located.regions.iter().filter(|region| region.class == id).cloned().collect();
         let margin = &one.located.margins[id.0];
         counts += match_regions(&regions, &truths, match_rule(locator, margin)).counts();
         difference += regions.len().abs_diff(truths.len()) as f64;
@@ -241,9 +251,15 @@ pub fn calibrate(locator: &Locator, assessed: &[Assessed]) -> Vec<Calibration> {
         .filter(|&(id, _)| present(id))
         .map(|(id, class)| {
             let f1 = |threshold: f64| counts_at(locator, id, threshold, assessed).f1();
-            let swept: Vec<(f64, f64)> = candidates().par_iter().map(|&threshold| (threshold, f1(threshold))).collect();
+            let swept: Vec<(f64, f64)> =
+                candidates().par_iter().map(|&threshold| (threshold, f1(threshold))).collect();
             let threshold = locam_locate::middle_of_plateau(&swept);
-            Calibration { class: class.name.clone(), threshold, f1: f1(threshold), f1_before: f1(class.threshold) }
+            Calibration {
+                class: class.name.clone(),
+                threshold,
+                f1: f1(threshold),
+                f1_before: f1(class.threshold),
+            }
         })
         .collect()
 }
@@ -259,7 +275,6 @@ fn counts_at(locator: &Locator, id: ClassId, threshold: f64, assessed: &[Assesse
     }
     counts
 }
-
 
 /// Writes for annotated images what `locam locate` writes, with the truth drawn in, and the figures as
 /// `evaluation.json`.

@@ -2,10 +2,11 @@
 //! commands call, on files that the commands can read again.
 
 use crate::assessing::{Assessed, Evaluation, annotated_items, assess, calibrate, figures};
+use crate::demo_fields::{FieldSet, write_fields};
 use crate::training::{prepare, train_run};
 use crate::{Error, LocateOptions, Locator, demo_page, models};
 use locam_core::Size;
-use locam_data::{Dataset, FieldSet, OpenOptions, SmearConfig, Split, StainPreset, write_fields};
+use locam_data::{Dataset, OpenOptions, SmearConfig, Split, StainPreset};
 use locam_net::{ChannelChoice, DeviceChoice};
 use locam_train::{Observer, OptimizerName, Outcome, PatchConfig, Schedule, Start, Summary, TrainConfig};
 use std::path::{Path, PathBuf};
@@ -46,8 +47,6 @@ pub(crate) struct Shown<'a> {
 const FIELD: Size = Size::new(1000, 750);
 /// Fields to locate on: the size of a camera's preview, an oblong one, and a whole camera frame.
 const TEST_FIELDS: [Size; 3] = [Size::new(640, 480), Size::new(1400, 500), Size::new(3000, 2000)];
-/// White cells per million pixels of a field.
-const CELLS_PER_MEGAPIXEL: f64 = 8.0;
 
 /// Generates smears, trains on patches of some, chooses thresholds on others, locates on the rest, and writes a page.
 /// `None` when it was stopped.
@@ -111,11 +110,8 @@ fn open(run: &Path) -> Result<Locator, Error> {
 /// The fields by split; every field has a seed of its own, so that no cell occurs twice.
 fn field_sets(seed: u64) -> Vec<FieldSet> {
     let smear = |index: u64, size: Size| SmearConfig {
-        size,
-        seed: seed.wrapping_mul(1000).wrapping_add(index),
-        white_cells: (size.area() as f64 / 1e6 * CELLS_PER_MEGAPIXEL).round() as u32,
         stain: StainPreset::ALL[(index % StainPreset::ALL.len() as u64) as usize],
-        ..SmearConfig::default()
+        ..SmearConfig::new(size, seed.wrapping_mul(1000).wrapping_add(index))
     };
     let set = |split, indices: std::ops::Range<u64>| FieldSet {
         split,

@@ -41,7 +41,10 @@ fn headline(shown: &Shown<'_>) -> Vec<Figure> {
     let figure = |label: String, value: String| Figure { label, value };
     let mut figures = Vec::new();
     if let Some(test) = shown.summary.test.as_ref().or(shown.summary.val.as_ref()) {
-        figures.push(figure("unseen patches classified rightly".to_owned(), format!("{:.1} %", 100.0 * test.accuracy)));
+        figures.push(figure(
+            "unseen patches classified rightly".to_owned(),
+            format!("{:.1} %", 100.0 * test.accuracy),
+        ));
     }
     for class in &shown.evaluation.classes {
         let objects = class.hits + class.misses;
@@ -89,7 +92,8 @@ fn figures_table(shown: &Shown<'_>) -> Table {
         ]
     });
     Table {
-        caption: "White cells on the test fields: found where a region's centroid lies in the cell's box".to_owned(),
+        caption: "White cells on the test fields: found where a region's centroid lies in the cell's box"
+            .to_owned(),
         columns: columns.map(str::to_owned).to_vec(),
         rows: rows.collect(),
     }
@@ -100,17 +104,23 @@ fn field(shown: &Shown<'_>, scales: &Scales, entry: &Entry<'_>) -> Result<Sectio
     let image = locam_data::read_rgb(entry.path)?;
     let size = entry.located.size;
     let mut shown_pictures = Vec::new();
-    for (picture, (_, class)) in
-        pictures(shown.locator, scales, entry, &image).into_iter().zip(shown.locator.model().spec.sought_classes())
+    for (picture, (_, class)) in pictures(shown.locator, scales, entry, &image)
+        .into_iter()
+        .zip(shown.locator.model().spec.sought_classes())
     {
         let name = &class.name;
         shown_pictures.push(Picture {
-            caption: format!("{name}: log-odds at every place, regions above {:.2} in white, the truth in green", class.threshold),
+            caption: format!(
+                "{name}: log-odds at every place, regions above {:.2} in white, the truth in green",
+                class.threshold
+            ),
             image: picture.overlay,
         });
         shown_pictures.push(Picture {
-            caption: format!("{name}: the image, the plain mean of the feature maps, their weighted sum for the class, \
-                              the negative mean, and the four strongest channels"),
+            caption: format!(
+                "{name}: the image, the plain mean of the feature maps, their weighted sum for the class, \
+                              the negative mean, and the four strongest channels"
+            ),
             image: picture.panel,
         });
     }
@@ -143,7 +153,11 @@ fn cells_table(shown: &Shown<'_>, entry: &Entry<'_>) -> Table {
         ]
     });
     Table {
-        caption: format!("{} regions; {} white cells are there", entry.located.regions.len(), entry.truths.len()),
+        caption: format!(
+            "{} regions; {} white cells are there",
+            entry.located.regions.len(),
+            entry.truths.len()
+        ),
         columns: ["found as", "log-odds", "x", "y", "what is there"].map(str::to_owned).to_vec(),
         rows: rows.collect(),
     }

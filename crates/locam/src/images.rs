@@ -33,8 +33,10 @@ fn expand(argument: &str) -> Result<Vec<PathBuf>, Error> {
         return Err(no_images("there is no such file or folder".to_owned()));
     }
     let matches = glob::glob(argument).map_err(|e| no_images(format!("the pattern is malformed: {e}")))?;
-    let mut paths: Vec<PathBuf> =
-        matches.filter_map(Result::ok).filter(|path| path.is_file() && locam_data::is_image_path(path)).collect();
+    let mut paths: Vec<PathBuf> = matches
+        .filter_map(Result::ok)
+        .filter(|path| path.is_file() && locam_data::is_image_path(path))
+        .collect();
     paths.sort();
     if paths.is_empty() {
         return Err(no_images("the pattern matches no image file".to_owned()));

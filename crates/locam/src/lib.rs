@@ -11,6 +11,7 @@
 
 mod assessing;
 mod demo;
+mod demo_fields;
 mod demo_page;
 mod error;
 mod images;
@@ -36,7 +37,8 @@ pub use locam_data::{
 pub use locam_net::{ChannelChoice, DeviceChoice, Model};
 pub use locam_report::write_image;
 pub use locam_train::{
-    EpochMetrics, Event, Observer, OptimizerName, Outcome, PatchConfig, Schedule, Start, Summary, TrainConfig, Weights,
+    EpochMetrics, Event, Observer, OptimizerName, Outcome, PatchConfig, Schedule, Start, Summary,
+    TrainConfig, Weights,
 };
 pub use locating::{LocateOptions, Located, Locator, Scaling, SmallImages};
 pub use models::{export_weights, show_model, store_thresholds};

@@ -46,10 +46,15 @@ fn describe(model: &Model) -> Result<(ArchName, usize, String), Error> {
     let spec = &model.spec;
     let mut text = String::new();
     for class in &spec.classes {
-        let role = if class.background { "background".to_owned() } else { format!("threshold {:.2}", class.threshold) };
+        let role = if class.background {
+            "background".to_owned()
+        } else {
+            format!("threshold {:.2}", class.threshold)
+        };
         let _ = writeln!(text, "class {} ({role})", class.name);
     }
-    let known = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.3}"));
+    let known =
+        |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.3}"));
     let _ = writeln!(
         text,
         "patches of {0}x{0}, object size {1}, image scale {2}\ntrained for {3} epochs on {4} patches, seed {5}, \

@@ -1,7 +1,6 @@
 //! The pictures of a run: curves and confusion matrix as SVG and PNG.
 
 use crate::Error;
-use locam_locate::ConfusionMatrix;
 use locam_report::{EpochRecord, Plot, confusion_plot, training_curves, write_atomically, write_image};
 use locam_train::{EpochMetrics, Evaluation, Summary};
 use std::path::Path;
@@ -22,13 +21,7 @@ pub(crate) fn curves(history: &[EpochMetrics]) -> Result<Plot, Error> {
 
 /// Counts of true against predicted classes.
 pub(crate) fn confusion(evaluation: &Evaluation, class_names: &[String]) -> Result<Plot, Error> {
-    let mut matrix = ConfusionMatrix::new(class_names.len());
-    for (truth, row) in evaluation.confusion.rows().iter().enumerate() {
-        for (predicted, &count) in row.iter().enumerate() {
-            (0..count).for_each(|_| matrix.record(truth, predicted));
-        }
-    }
-    Ok(confusion_plot(&matrix, class_names)?)
+    Ok(confusion_plot(&evaluation.confusion, class_names)?)
 }
 
 /// Draws the curves, and the confusion matrix on the test patches or else on the validation patches.

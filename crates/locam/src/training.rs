@@ -1,16 +1,16 @@
 //! From a folder of labelled data to a run folder with a trained model.
 
 use crate::{Error, pictures};
-use locam_core::ClassSpec;
-use locam_data::{Background, Dataset, Patch, PatchPlan, PatchSet, PatchStore, Problem, Size, Split, plan_patches};
+use locam_core::{ClassSpec, Size};
+use locam_data::{
+    Background, DEFAULT_MEMORY_BUDGET, Dataset, Patch, PatchPlan, PatchSet, PatchStore, Problem, Split,
+    SplitPlan, plan_patches,
+};
 use locam_net::DeviceChoice;
 use locam_train::{Observer, Outcome, Run, RunFolder, Start, TrainConfig, TrainData, train};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-
-/// Bytes of decoded patches that are kept in memory; beyond it patches are decoded again in every epoch.
-const MEMORY_FOR_PATCHES: u64 = 2 << 30;
 
 /// Patches ready to be trained on.
 #[derive(Debug)]
@@ -24,14 +24,19 @@ pub struct Prepared {
 impl Prepared {
     /// How many patches of each class each part has, as the lines of a table.
     pub fn table(&self) -> String {
-        let parts = [("train", Some(&self.data.train)), ("val", self.data.val.as_ref()), ("test", self.data.test.as_ref())];
+        let parts = [
+            ("train", Some(&self.data.train)),
+            ("val", self.data.val.as_ref()),
+            ("test", self.data.test.as_ref()),
+        ];
         let mut lines = String::new();
         for (name, store) in parts.into_iter().filter_map(|(name, store)| Some((name, store?))) {
             let counts = self.data.classes.iter().enumerate().map(|(i, class)| {
                 let count = (0..store.len()).filter(|&p| store.class_of(p).0 == i).count();
                 format!("{count} {}", class.name)
             });
-            lines += &format!("{name:<6}{} patches: {}\n", store.len(), counts.collect::<Vec<_>>().join(", "));
+            lines +=
+                &format!("{name:<6}{} patches: {}\n", store.len(), counts.collect::<Vec<_>>().join(", "));
         }
         lines
     }
@@ -48,14 +53,14 @@ pub fn prepare(data: &Dataset, config: &TrainConfig) -> Result<Prepared, Error> 
     problems.extend(set.problems.iter().cloned());
     let mut open = |split: Split| -> Option<Arc<PatchStore>> {
         let patches: Vec<Patch> = set.patches.iter().filter(|patch| patch.split == split).cloned().collect();
-        let (store, bad) = PatchStore::open(patches, config.patch_size, MEMORY_FOR_PATCHES);
+        let (store, bad) = PatchStore::open(patches, config.patch_size, DEFAULT_MEMORY_BUDGET);
         problems.extend(bad);
         (!store.is_empty()).then(|| Arc::new(store))
     };
     let train = open(Split::Train);
     let (val, test) = (open(Split::Val), open(Split::Test));
     let Some(train) = train else {
-        let first = problems.first().map_or_else(String::new, |p| format!("; the first: {}", p.message));
+        let first = problems.first().map_or_else(String::new, |p| format!("; the first: {p}"));
         return Err(Error::Request(format!(
             "{} has no patch to train on: {} files were passed over{first}",
             data.root.display(),
@@ -86,9 +91,11 @@ pub fn patch_plan(config: &TrainConfig) -> PatchPlan {
         },
         side: patches.window.unwrap_or(config.patch_size),
         jitter: patches.jitter,
-        seed: config.seed,
-        val_fraction: config.val_fraction,
-        test_fraction: config.test_fraction,
+        splits: SplitPlan {
+            val_fraction: config.val_fraction,
+            test_fraction: config.test_fraction,
+            seed: config.seed,
+        },
     }
 }
 
@@ -127,7 +134,8 @@ pub fn train_run(
 ) -> Result<Outcome, Error> {
     let choice: DeviceChoice = config.device.parse()?;
     let (device, device_name) = locam_net::select(choice)?;
-    let run = Run { config, data: &prepared.data, folder, start, device: &device, device_name: &device_name, stop };
+    let run =
+        Run { config, data: &prepared.data, folder, start, device: &device, device_name: &device_name, stop };
     let outcome = train(&run, observer)?;
     if let Outcome::Finished(summary) = &outcome {
         let names: Vec<String> = prepared.data.classes.iter().map(|class| class.name.clone()).collect();

@@ -6,7 +6,8 @@ use locam_core::ScoreMap;
 use locam_data::{Problem, Strictness};
 use locam_locate::Truth;
 use locam_report::{
-    DEFAULT_LONGEST_SIDE, ImageRecord, Overlay, Panel, ScoreRange, write_csv, write_image, write_json, write_npy,
+    DEFAULT_LONGEST_SIDE, ImageRecord, Overlay, Panel, ScoreRange, write_csv, write_image, write_json,
+    write_npy,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -140,7 +141,10 @@ pub(crate) fn write_entries(locator: &Locator, entries: &[Entry<'_>], out: &Path
     for (entry, name) in entries.iter().zip(&names) {
         let image = locam_data::read_rgb(entry.path)?;
         for picture in pictures(locator, &scales, entry, &image) {
-            write_image(&out.join("overlays").join(format!("{name}-{}.png", picture.file)), &picture.overlay)?;
+            write_image(
+                &out.join("overlays").join(format!("{name}-{}.png", picture.file)),
+                &picture.overlay,
+            )?;
             write_image(&out.join("panels").join(format!("{name}-{}.png", picture.file)), &picture.panel)?;
         }
     }
@@ -164,7 +168,8 @@ impl Scales {
             ScoreRange::of(located.clone().flat_map(move |one| sought.iter().map(move |&i| &maps(one)[i])))
         };
         Self {
-            margins: pick(|one| &one.margins),
+            // What is less likely than not stays clear of colour.
+            margins: ScoreRange { low: 0.0, high: pick(|one| &one.margins).high.max(1.0) },
             maps: pick(|one| &one.maps),
             mean: ScoreRange::of(located.clone().map(|one| &one.mean)),
             channels: ScoreRange::of(located.clone().flat_map(|one| one.channels.iter().map(|(_, map)| map))),
@@ -222,7 +227,10 @@ fn file_names(entries: &[Entry<'_>]) -> Vec<String> {
     entries
         .iter()
         .map(|entry| {
-            let stem = entry.path.file_stem().map_or_else(|| "image".into(), |stem| stem.to_string_lossy().into_owned());
+            let stem = entry
+                .path
+                .file_stem()
+                .map_or_else(|| "image".into(), |stem| stem.to_string_lossy().into_owned());
             let count = used.entry(stem.clone()).and_modify(|count| *count += 1).or_insert(1);
             if *count == 1 { stem } else { format!("{stem}-{count}") }
         })

@@ -3,8 +3,8 @@ use crate::args::{CalibrateArgs, CalibrationSplit, EvaluateArgs, EvaluationSplit
 use crate::progress::{Style, bar, warn_of};
 use anyhow::Result;
 use locam::{
-    Assessed, ClassFigures, Evaluation, LocateOptions, Locator, Problem, Split, annotated_items, assess, figures,
-    split_name, store_thresholds, write_assessed,
+    Assessed, ChannelChoice, ClassFigures, Evaluation, LocateOptions, Locator, Problem, Split,
+    annotated_items, assess, figures, split_name, store_thresholds, write_assessed,
 };
 use std::process::ExitCode;
 
@@ -24,7 +24,8 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
             class.class, class.threshold, class.f1, class.f1_before
         );
     }
-    let source = format!("{} images, {} split of {}", assessed.len(), split_name(split), args.truth.data.display());
+    let source =
+        format!("{} images, {} split of {}", assessed.len(), split_name(split), args.truth.data.display());
     store_thresholds(&args.truth.locator.model, &chosen, &source)?;
     eprintln!("stored in {}", args.truth.locator.model.display());
     Ok(ExitCode::SUCCESS)
@@ -38,7 +39,8 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
         EvaluationSplit::Test => Some(Split::Test),
         EvaluationSplit::All => None,
     };
-    let locator = open_locator(&args.truth.locator, LocateOptions::default())?;
+    let options = LocateOptions { channels: ChannelChoice::Strongest(4), ..LocateOptions::default() };
+    let locator = open_locator(&args.truth.locator, options)?;
     let style = Style::choose(args.json);
     let (assessed, problems) = look(&locator, &args.truth, split, style)?;
     warn_of(&problems);
@@ -83,7 +85,10 @@ pub(crate) fn table(evaluation: &Evaluation) -> String {
 fn class_lines(class: &ClassFigures) -> String {
     let objects = class.hits + class.misses;
     let overlap = class.boxes_overlapped.map_or_else(String::new, |boxes| {
-        format!("  box overlap >= 0.5      {boxes} of {objects} ({:.3})\n", boxes as f64 / objects.max(1) as f64)
+        format!(
+            "  box overlap >= 0.5      {boxes} of {objects} ({:.3})\n",
+            boxes as f64 / objects.max(1) as f64
+        )
     });
     format!(
         "{} (threshold {:.2})\n  hits                    {} of {objects}\n  false alarms            {}\n  \

@@ -5,26 +5,35 @@ use anyhow::{Result, anyhow};
 use locam::{ChannelChoice, LocateEvent, LocateOptions, find_images, locate_all};
 use std::process::ExitCode;
 
+/// Single channels on a panel.
+const PANEL_CHANNELS: usize = 4;
+
 /// `locam locate`
 pub(crate) fn run(args: &LocateArgs) -> Result<ExitCode> {
     let images = find_images(&args.images)?;
-    let channels = args.channel_seed.map_or(ChannelChoice::Strongest, ChannelChoice::Seeded);
+    let channels = match args.channel_seed {
+        Some(seed) => ChannelChoice::Random { count: PANEL_CHANNELS, seed },
+        None => ChannelChoice::Strongest(PANEL_CHANNELS),
+    };
     let options = LocateOptions { threshold: args.threshold, channels, ..LocateOptions::default() };
     let locator = open_locator(&args.locator, options)?;
     let style = Style::choose(args.json);
     let progress = bar(style, images.len() as u64, "images");
-    let summary = locate_all(&locator, &images, &args.out, strictness(args.strict), &mut |event| match event {
-        LocateEvent::Located { path, found, seconds } => {
-            if style == Style::Json {
-                println!("{}", serde_json::json!({"image": path, "regions": found, "seconds": seconds}));
-            } else {
-                let counts: Vec<_> = found.iter().map(|(class, count)| format!("{count} {class}")).collect();
-                progress.suspend(|| eprintln!("{}: {} ({seconds:.1} s)", path.display(), counts.join(", ")));
+    let summary =
+        locate_all(&locator, &images, &args.out, strictness(args.strict), &mut |event| match event {
+            LocateEvent::Located { path, found, seconds } => {
+                if style == Style::Json {
+                    println!("{}", serde_json::json!({"image": path, "regions": found, "seconds": seconds}));
+                } else {
+                    let counts: Vec<_> =
+                        found.iter().map(|(class, count)| format!("{count} {class}")).collect();
+                    progress
+                        .suspend(|| eprintln!("{}: {} ({seconds:.1} s)", path.display(), counts.join(", ")));
+                }
+                progress.inc(1);
             }
-            progress.inc(1);
-        }
-        LocateEvent::Failed { .. } => progress.inc(1),
-    })?;
+            LocateEvent::Failed { .. } => progress.inc(1),
+        })?;
     progress.finish_and_clear();
     warn_of(&summary.problems);
     if summary.located == 0 {

@@ -23,13 +23,15 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     let data = open_data(&args.data, &args.data_args)?;
     let prepared = prepare(&data, &config)?;
     warn_of(&prepared.problems);
-    if let (Strictness::Strict, Some(first)) = (strictness(args.data_args.strict), prepared.problems.first()) {
+    if let (Strictness::Strict, Some(first)) = (strictness(args.data_args.strict), prepared.problems.first())
+    {
         bail!("{first} (without --strict such a file is passed over)");
     }
     eprint!("{}", prepared.table());
     let start = if args.resume { Start::Resume } else { Start::New };
     let mut progress = TrainingProgress::new(Style::choose(args.json));
-    let outcome = train_run(&prepared, &config, &args.out, start, &stop_flag()?, &mut progress)?;
+    let stop = stop_flag()?;
+    let outcome = train_run(&prepared, &config, &args.out, start, &stop, &mut progress)?;
     match outcome {
         Outcome::Finished(summary) => {
             eprintln!("best epoch {}; the run is in {}", summary.best_epoch, args.out.display());

@@ -35,7 +35,9 @@ impl Workplace {
             .args(words)
             .output()
             .expect("the binary runs");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&self.root().display().to_string(), "[DIR]");
+        let text = |bytes: &[u8]| {
+            String::from_utf8_lossy(bytes).replace(&self.root().display().to_string(), "[DIR]")
+        };
         (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
     }
 

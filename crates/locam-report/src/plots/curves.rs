@@ -35,9 +35,9 @@ impl Curves {
             epochs: epochs.iter().map(|e| e.epoch).max().unwrap_or(0),
             loss: vec![
                 line("training", TRAIN, &|e| Some(e.train_loss)),
-                line("test", TEST, &|e| e.test_loss),
+                line("validation", TEST, &|e| e.val_loss),
             ],
-            accuracy: vec![line("test", TEST, &|e| e.test_accuracy.map(|share| 100.0 * share))],
+            accuracy: vec![line("validation", TEST, &|e| e.val_accuracy.map(|share| 100.0 * share))],
         }
     }
 
@@ -139,7 +139,7 @@ impl Drawing for Curves {
         // The axis begins at a round tenth below the worst epoch, and never pretends that small changes are large.
         let lowest = finite(&self.accuracy).fold(90.0, f64::min);
         let accuracy_range = ((lowest / 10.0).floor() * 10.0, 100.0);
-        self.chart(canvas, &right, "accuracy on test patches (%)", &self.accuracy, accuracy_range)
+        self.chart(canvas, &right, "accuracy on validation patches (%)", &self.accuracy, accuracy_range)
     }
 }
 

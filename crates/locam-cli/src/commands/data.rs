@@ -1,0 +1,61 @@
+use super::open_data;
+use crate::args::DataCommand;
+use crate::progress::warn_of;
+use crate::settings::lay_patches_over;
+use anyhow::{Context, Result};
+use locam::{
+    Size, SmearPlan, TrainConfig, contact_sheet, inspect, patch_plan, write_image, write_patches,
+    write_smears,
+};
+use std::process::ExitCode;
+
+/// The seed of the contact sheet's choice; a sheet is looked at, and nothing depends on it.
+const SHEET_SEED: u64 = 0;
+
+/// `locam data`
+pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
+    match command {
+        DataCommand::Inspect { data, sheet, json, data_args } => {
+            let dataset = open_data(&data, &data_args)?;
+            let inspection = inspect(&dataset);
+            if json {
+                println!("{}", serde_json::to_string(&inspection)?);
+            } else {
+                print!("{inspection}");
+            }
+            write_image(&sheet, &contact_sheet(&dataset, SHEET_SEED))?;
+            eprintln!("contact sheet: {}", sheet.display());
+        }
+        DataCommand::Patches { data, out, scale, seed, patch_args, data_args } => {
+            let dataset = open_data(&data, &data_args)?;
+            let mut config = TrainConfig { seed, ..TrainConfig::default() };
+            lay_patches_over(&mut config, &patch_args);
+            config.validate()?;
+            let plan = patch_plan(&config);
+            let side = scaled_side(plan.side, scale)?;
+            let written = write_patches(&dataset, &plan, &out, side)?;
+            warn_of(&dataset.problems);
+            warn_of(&written.problems);
+            for (class, count) in &written.counts {
+                println!("{class}: {count}");
+            }
+            eprintln!("patches of {side}x{side} pixels and manifest.csv are in {}", out.display());
+        }
+        DataCommand::Smears { out, fields, patches, size: (width, height), seed } => {
+            let plan =
+                SmearPlan { fields, patches, size: Size::new(width, height), seed, ..SmearPlan::default() };
+            let written = write_smears(&out, &plan)?;
+            println!("{written}");
+            eprintln!("written to {}", out.display());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Side of the patches that are written.
+fn scaled_side(window: u32, scale: f64) -> Result<u32> {
+    let side = (f64::from(window) * scale).round();
+    (scale.is_finite() && (8.0..=4096.0).contains(&side)).then_some(side as u32).with_context(|| {
+        format!("a window of {window} pixels scaled by {scale} gives no patch of 8 to 4096 pixels")
+    })
+}
