@@ -11,6 +11,6 @@ locam() { cargo run --quiet --release -- "$@"; }
 
 locam train "$shared/data/bccd/BCCD" --classes WBC --background 1 --out "$run" \
   --weights "$shared/weights/resnet18_imagenet_f16.safetensors" --normalization imagenet \
-  --epochs 8 --learning-rate 0.001 --schedule cosine --flips --turns
+  --epochs 6 --learning-rate 0.001 --schedule cosine --flips --turns
 locam calibrate --model "$run" "$shared/data/bccd/BCCD" --split val
 locam evaluate --model "$run" "$shared/data/bccd/BCCD" --split test --out "$run/test"

@@ -84,7 +84,9 @@ fn main_class<'a>(items: impl Iterator<Item = &'a Item>) -> usize {
         match &item.label {
             Label::Class(class) => *counts.entry(class.0).or_default() += 1,
             Label::Objects(objects) => {
-                objects.iter().for_each(|o| *counts.entry(o.class.0).or_default() += 1)
+                for object in objects {
+                    *counts.entry(object.class.0).or_default() += 1;
+                }
             }
         }
     }
@@ -111,7 +113,9 @@ fn draw(units: &[Unit], plan: &SplitPlan, splits: &mut [Split]) {
             let mut taken = 0;
             while taken < wanted && rest.len() > 1 {
                 taken += rest[0].items.len();
-                rest[0].items.iter().for_each(|&i| splits[i] = split);
+                for &i in &rest[0].items {
+                    splits[i] = split;
+                }
                 rest = &rest[1..];
             }
         }

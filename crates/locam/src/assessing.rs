@@ -183,7 +183,7 @@ fn class_figures(
     let (mut pointing_hits, mut pointing_images, mut overlapped, mut boxes, mut difference) =
         (0, 0, 0, 0, 0.0);
     for one in all {
-        let truths: Vec<Truth> = one.truths.iter().filter(|truth| truth.class == id).cloned().collect();
+        let truths: Vec<Truth> = one.truths.iter().filter(|truth| truth.class == id).copied().collect();
         let regions: Vec<_> =
             one.located.regions.iter().filter(|region| region.class == id).cloned().collect();
         let margin = &one.located.margins[id.0];
@@ -270,7 +270,7 @@ fn counts_at(locator: &Locator, id: ClassId, threshold: f64, assessed: &[Assesse
         let margin = &one.located.margins[id.0];
         let config = locator.region_config(margin, threshold);
         let regions = find_regions(margin, id, one.located.size, &config);
-        let truths: Vec<Truth> = one.truths.iter().filter(|truth| truth.class == id).cloned().collect();
+        let truths: Vec<Truth> = one.truths.iter().filter(|truth| truth.class == id).copied().collect();
         counts += match_regions(&regions, &truths, match_rule(locator, margin)).counts();
     }
     counts

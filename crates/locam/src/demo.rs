@@ -48,6 +48,9 @@ const FIELD: Size = Size::new(1000, 750);
 /// Fields to locate on: the size of a camera's preview, an oblong one, and a whole camera frame.
 const TEST_FIELDS: [Size; 3] = [Size::new(640, 480), Size::new(1400, 500), Size::new(3000, 2000)];
 
+/// Twice as crowded as usual, so that few fields give enough cells to learn from.
+const PIXELS_PER_WHITE_CELL: u64 = 110_000;
+
 /// Generates smears, trains on patches of some, chooses thresholds on others, locates on the rest, and writes a page.
 /// `None` when it was stopped.
 ///
@@ -110,6 +113,7 @@ fn open(run: &Path) -> Result<Locator, Error> {
 /// The fields by split; every field has a seed of its own, so that no cell occurs twice.
 fn field_sets(seed: u64) -> Vec<FieldSet> {
     let smear = |index: u64, size: Size| SmearConfig {
+        white_cells: (size.area() / PIXELS_PER_WHITE_CELL).max(1) as u32,
         stain: StainPreset::ALL[(index % StainPreset::ALL.len() as u64) as usize],
         ..SmearConfig::new(size, seed.wrapping_mul(1000).wrapping_add(index))
     };
@@ -118,7 +122,7 @@ fn field_sets(seed: u64) -> Vec<FieldSet> {
         smears: indices.map(|index| smear(index, FIELD)).collect(),
     };
     let test = (200..).zip(TEST_FIELDS).map(|(index, size)| smear(index, size)).collect();
-    vec![set(Split::Train, 0..36), set(Split::Val, 100..112), FieldSet { split: Split::Test, smears: test }]
+    vec![set(Split::Train, 0..30), set(Split::Val, 100..110), FieldSet { split: Split::Test, smears: test }]
 }
 
 /// Patches of 128 pixels and so many epochs, since this is to be over in minutes on two cores.

@@ -16,7 +16,7 @@ pub(crate) fn write(shown: &Shown<'_>) -> Result<PathBuf, Error> {
         .collect();
     write_entries(shown.locator, &entries, &shown.plan.out.join("found"))?;
     let mut sections = vec![training(shown)?];
-    let scales = Scales::of(shown.locator, shown.assessed.iter().map(|one| &one.located));
+    let scales = Scales::of(shown.locator, &entries);
     for entry in &entries {
         sections.push(field(shown, &scales, entry)?);
     }

@@ -8,6 +8,7 @@ use locam_data::{
 };
 use locam_net::DeviceChoice;
 use locam_train::{Observer, Outcome, Run, RunFolder, Start, TrainConfig, TrainData, train};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -35,8 +36,8 @@ impl Prepared {
                 let count = (0..store.len()).filter(|&p| store.class_of(p).0 == i).count();
                 format!("{count} {}", class.name)
             });
-            lines +=
-                &format!("{name:<6}{} patches: {}\n", store.len(), counts.collect::<Vec<_>>().join(", "));
+            let counts: Vec<String> = counts.collect();
+            let _ = writeln!(lines, "{name:<6}{} patches: {}", store.len(), counts.join(", "));
         }
         lines
     }

@@ -137,7 +137,7 @@ pub(crate) fn write_entries(locator: &Locator, entries: &[Entry<'_>], out: &Path
         write_json(&out.join("json").join(format!("{name}.json")), record, &class_names)?;
     }
     write_csv(&out.join("regions.csv"), &records, &class_names)?;
-    let scales = Scales::of(locator, entries.iter().map(|entry| entry.located));
+    let scales = Scales::of(locator, entries);
     for (entry, name) in entries.iter().zip(&names) {
         let image = locam_data::read_rgb(entry.path)?;
         for picture in pictures(locator, &scales, entry, &image) {
@@ -161,18 +161,21 @@ pub(crate) struct Scales {
 }
 
 impl Scales {
-    pub(crate) fn of<'a>(locator: &Locator, located: impl Iterator<Item = &'a Located> + Clone) -> Self {
+    pub(crate) fn of(locator: &Locator, entries: &[Entry<'_>]) -> Self {
         let sought: Vec<usize> = locator.model().spec.sought_classes().map(|(id, _)| id.0).collect();
-        let pick = |maps: fn(&Located) -> &[ScoreMap]| {
-            let sought = &sought;
-            ScoreRange::of(located.clone().flat_map(move |one| sought.iter().map(move |&i| &maps(one)[i])))
+        let range = |maps: fn(&Located) -> &[ScoreMap]| {
+            ScoreRange::of(
+                entries.iter().flat_map(|one| sought.iter().map(|&class| &maps(one.located)[class])),
+            )
         };
         Self {
             // What is less likely than not stays clear of colour.
-            margins: ScoreRange { low: 0.0, high: pick(|one| &one.margins).high.max(1.0) },
-            maps: pick(|one| &one.maps),
-            mean: ScoreRange::of(located.clone().map(|one| &one.mean)),
-            channels: ScoreRange::of(located.clone().flat_map(|one| one.channels.iter().map(|(_, map)| map))),
+            margins: ScoreRange { low: 0.0, high: range(|one| &one.margins).high.max(1.0) },
+            maps: range(|one| &one.maps),
+            mean: ScoreRange::of(entries.iter().map(|one| &one.located.mean)),
+            channels: ScoreRange::of(
+                entries.iter().flat_map(|one| one.located.channels.iter().map(|(_, map)| map)),
+            ),
         }
     }
 }

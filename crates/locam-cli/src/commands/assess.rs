@@ -1,10 +1,10 @@
-use super::{open_data, open_locator};
+use super::{PANEL_CHANNELS, open_data, open_locator};
 use crate::args::{CalibrateArgs, CalibrationSplit, EvaluateArgs, EvaluationSplit, TruthArgs};
 use crate::progress::{Style, bar, warn_of};
 use anyhow::Result;
 use locam::{
-    Assessed, ChannelChoice, ClassFigures, Evaluation, LocateOptions, Locator, Problem, Split,
-    annotated_items, assess, figures, split_name, store_thresholds, write_assessed,
+    Assessed, ChannelChoice, ClassFigures, Evaluation, Locator, Problem, Split, annotated_items, assess,
+    figures, split_name, store_thresholds, write_assessed,
 };
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
         CalibrationSplit::Train => Split::Train,
         CalibrationSplit::Val => Split::Val,
     };
-    let locator = open_locator(&args.truth.locator, LocateOptions::default())?;
+    let locator = open_locator(&args.truth.locator, ChannelChoice::None, None)?;
     let (assessed, problems) = look(&locator, &args.truth, Some(split), Style::choose(false))?;
     warn_of(&problems);
     let chosen = locam::calibrate(&locator, &assessed);
@@ -39,8 +39,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
         EvaluationSplit::Test => Some(Split::Test),
         EvaluationSplit::All => None,
     };
-    let options = LocateOptions { channels: ChannelChoice::Strongest(4), ..LocateOptions::default() };
-    let locator = open_locator(&args.truth.locator, options)?;
+    let locator = open_locator(&args.truth.locator, ChannelChoice::Strongest(PANEL_CHANNELS), None)?;
     let style = Style::choose(args.json);
     let (assessed, problems) = look(&locator, &args.truth, split, style)?;
     warn_of(&problems);

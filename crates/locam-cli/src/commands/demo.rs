@@ -1,4 +1,4 @@
-use super::train::stop_flag;
+use super::train::{STOPPED, stop_flag};
 use crate::args::DemoArgs;
 use crate::commands::assess::table;
 use crate::progress::{Style, TrainingProgress};
@@ -11,15 +11,12 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode> {
     let plan = DemoPlan { out: args.out.clone(), seed: args.seed };
     let mut progress = TrainingProgress::new(Style::choose(false));
     let stop = stop_flag()?;
-    match demo(&plan, &stop, &mut |line: &str| eprintln!("{line}"), &mut progress)? {
-        Some(done) => {
-            print!("{}", table(&done.evaluation));
-            println!("page: {}", done.page.display());
-            Ok(ExitCode::SUCCESS)
-        }
-        None => {
-            eprintln!("stopped; start again, the demonstration does not carry on");
-            Ok(ExitCode::from(130))
-        }
-    }
+    let tell = &mut |line: &str| eprintln!("{line}");
+    let Some(done) = demo(&plan, &stop, tell, &mut progress)? else {
+        eprintln!("stopped; start again, the demonstration does not carry on");
+        return Ok(ExitCode::from(STOPPED));
+    };
+    print!("{}", table(&done.evaluation));
+    println!("page: {}", done.page.display());
+    Ok(ExitCode::SUCCESS)
 }

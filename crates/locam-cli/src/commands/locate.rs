@@ -1,12 +1,9 @@
-use super::{open_locator, strictness};
+use super::{PANEL_CHANNELS, open_locator, strictness};
 use crate::args::LocateArgs;
 use crate::progress::{Style, bar, warn_of};
 use anyhow::{Result, anyhow};
-use locam::{ChannelChoice, LocateEvent, LocateOptions, find_images, locate_all};
+use locam::{ChannelChoice, LocateEvent, find_images, locate_all};
 use std::process::ExitCode;
-
-/// Single channels on a panel.
-const PANEL_CHANNELS: usize = 4;
 
 /// `locam locate`
 pub(crate) fn run(args: &LocateArgs) -> Result<ExitCode> {
@@ -15,8 +12,7 @@ pub(crate) fn run(args: &LocateArgs) -> Result<ExitCode> {
         Some(seed) => ChannelChoice::Random { count: PANEL_CHANNELS, seed },
         None => ChannelChoice::Strongest(PANEL_CHANNELS),
     };
-    let options = LocateOptions { threshold: args.threshold, channels, ..LocateOptions::default() };
-    let locator = open_locator(&args.locator, options)?;
+    let locator = open_locator(&args.locator, channels, args.threshold)?;
     let style = Style::choose(args.json);
     let progress = bar(style, images.len() as u64, "images");
     let summary =

@@ -10,7 +10,7 @@ pub(crate) mod train;
 use crate::args::{DataArgs, LocatorArgs};
 use crate::settings::parse;
 use anyhow::Result;
-use locam::{Dataset, LocateOptions, Locator, OpenOptions, Scaling, SmallImages, Strictness};
+use locam::{ChannelChoice, Dataset, LocateOptions, Locator, OpenOptions, Scaling, SmallImages, Strictness};
 use std::path::Path;
 
 /// Opens a data set as the arguments say.
@@ -23,15 +23,18 @@ fn strictness(strict: bool) -> Strictness {
     if strict { Strictness::Strict } else { Strictness::Lenient }
 }
 
+/// Single channels on a panel.
+const PANEL_CHANNELS: usize = 4;
+
 /// Loads the model, and says on what it runs and at what scale.
-fn open_locator(args: &LocatorArgs, options: LocateOptions) -> Result<Locator> {
+fn open_locator(args: &LocatorArgs, channels: ChannelChoice, threshold: Option<f64>) -> Result<Locator> {
     let scaling = match (args.object_size, args.scale) {
         (Some(size), _) => Scaling::ObjectSize(size),
         (None, Some(factor)) => Scaling::Factor(factor),
         (None, None) => Scaling::AsTrained,
     };
     let small_images = if args.upscale { SmallImages::Enlarge } else { SmallImages::Refuse };
-    let options = LocateOptions { scaling, small_images, ..options };
+    let options = LocateOptions { scaling, small_images, channels, threshold };
     let locator = Locator::open(&args.model, parse(&args.device)?, options)?;
     eprintln!("{} on {}", locator.model().spec.architecture, locator.device_name());
     if let Some(warning) = locator.scale_warning() {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The exit code of a run that was stopped and can be resumed, as shells report an interrupt.
-const STOPPED: u8 = 130;
+pub(crate) const STOPPED: u8 = 130;
 
 /// `locam train`
 pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {

@@ -78,7 +78,7 @@ fn groups(tree: &Tree) -> Result<BTreeMap<String, String>, DataError> {
     Ok(groups)
 }
 
-pub(super) fn read_fields(tree: &Tree) -> Result<Found, DataError> {
+pub(super) fn read_fields(tree: &Tree) -> Found {
     let mut found = Found { classes: vec![BLAST.to_owned()], ..Found::default() };
     let lists: BTreeMap<String, &PathBuf> =
         tree.with_extension("xyc").map(|path| (stem(path), path)).collect();
@@ -93,7 +93,7 @@ pub(super) fn read_fields(tree: &Tree) -> Result<Found, DataError> {
             None => found.skip(path, format!("has no file xyc/{name}.xyc with its centroids")),
         }
     }
-    Ok(found)
+    found
 }
 
 fn centroids(path: &Path) -> Result<Vec<Object>, String> {

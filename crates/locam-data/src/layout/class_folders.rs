@@ -2,7 +2,7 @@
 
 use super::Found;
 use super::tree::{Tree, split_named};
-use crate::{DataError, Item, Label, Split};
+use crate::{Item, Label, Split};
 use locam_core::ClassId;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ pub(super) fn fits(tree: &Tree) -> bool {
     tree.images().any(|path| place(tree, path).is_some())
 }
 
-pub(super) fn read(tree: &Tree) -> Result<Found, DataError> {
+pub(super) fn read(tree: &Tree) -> Found {
     let mut found = Found::default();
     let mut placed: Vec<(&PathBuf, Option<Split>, String)> = Vec::new();
     for path in tree.images() {
@@ -26,7 +26,7 @@ pub(super) fn read(tree: &Tree) -> Result<Found, DataError> {
         let id = found.classes.iter().position(|name| *name == class).unwrap_or_default();
         found.items.push(Item { path: path.clone(), label: Label::Class(ClassId(id)), split, group: None });
     }
-    Ok(found)
+    found
 }
 
 /// The split and the class that the folders above an image say.

@@ -80,10 +80,11 @@ fn add(tree: &Tree, json: &Path, file: &File, found: &mut Found) -> Result<(), D
                     .push(Object { class, shape: Shape::Box(rect) });
             }
             (None, _) => {
-                found.skip(json, format!("an annotation has the unknown category {}", annotation.category_id))
+                found
+                    .skip(json, format!("an annotation has the unknown category {}", annotation.category_id));
             }
             (_, None) => {
-                found.skip(json, format!("an annotation of image {} has no sound bbox", annotation.image_id))
+                found.skip(json, format!("an annotation of image {} has no sound bbox", annotation.image_id));
             }
         }
     }

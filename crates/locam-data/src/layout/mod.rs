@@ -97,14 +97,14 @@ impl Layout {
 
     fn read(self, tree: &Tree) -> Result<Found, DataError> {
         match self {
-            Self::ClassFolders => class_folders::read(tree),
+            Self::ClassFolders => Ok(class_folders::read(tree)),
             Self::AllIdb2 => all_idb::read_patches(tree),
-            Self::AllIdb1 => all_idb::read_fields(tree),
+            Self::AllIdb1 => Ok(all_idb::read_fields(tree)),
             Self::Voc => voc::read(tree),
             Self::Yolo => yolo::read(tree),
             Self::Coco => coco::read(tree),
             Self::Csv => csv_manifest::read(tree),
-            Self::Points => points::read(tree),
+            Self::Points => Ok(points::read(tree)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Found;
 use super::tree::{Tree, head, nearest, read_text, stem};
-use crate::{DataError, Item, Label, Object, Shape};
+use crate::{Item, Label, Object, Shape};
 use locam_core::{ClassId, Point};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(super) fn fits(tree: &Tree) -> bool {
     })
 }
 
-pub(super) fn read(tree: &Tree) -> Result<Found, DataError> {
+pub(super) fn read(tree: &Tree) -> Found {
     let mut found = Found::default();
     let images = tree.images_by_stem();
     let mut read: Vec<(PathBuf, Vec<Line>)> = Vec::new();
@@ -46,7 +46,7 @@ pub(super) fn read(tree: &Tree) -> Result<Found, DataError> {
         let (split, group) = (tree.split_of(&path), Some(tree.parts(&path).join("/")));
         found.items.push(Item { path, label, split, group });
     }
-    Ok(found)
+    found
 }
 
 /// The names in use; numbers in the order of numbers.

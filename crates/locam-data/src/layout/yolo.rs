@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// Files that name the classes, one a line.
 const NAME_LISTS: [&str; 3] = ["classes.txt", "obj.names", "_darknet.labels"];
 
+/// A class number and `cx cy w h`.
+type NormalizedBox = (usize, [f64; 4]);
+
 pub(super) fn fits(tree: &Tree) -> bool {
     let images = tree.images_by_stem();
     tree.with_extension("txt").filter(|path| images.contains_key(&stem(path))).any(|path| {
@@ -19,7 +22,7 @@ pub(super) fn fits(tree: &Tree) -> bool {
 pub(super) fn read(tree: &Tree) -> Result<Found, DataError> {
     let mut found = Found { classes: class_names(tree)?, ..Found::default() };
     let images = tree.images_by_stem();
-    let mut read: Vec<(PathBuf, Vec<(usize, [f64; 4])>)> = Vec::new();
+    let mut read: Vec<(PathBuf, Vec<NormalizedBox>)> = Vec::new();
     for path in tree.with_extension("txt") {
         let Some(image) = images.get(&stem(path)).and_then(|images| nearest(images, path)) else { continue };
         match boxes(path) {
@@ -44,13 +47,13 @@ pub(super) fn read(tree: &Tree) -> Result<Found, DataError> {
     Ok(found)
 }
 
-fn in_pixels((class, [cx, cy, w, h]): (usize, [f64; 4]), size: Size) -> Object {
+fn in_pixels((class, [cx, cy, w, h]): NormalizedBox, size: Size) -> Object {
     let (width, height) = (f64::from(size.width), f64::from(size.height));
     let rect = Rect::around(Point::new(cx * width, cy * height), w * width, h * height).clamped_to(size);
     Object { class: ClassId(class), shape: Shape::Box(rect) }
 }
 
-fn boxes(path: &Path) -> Result<Vec<(usize, [f64; 4])>, String> {
+fn boxes(path: &Path) -> Result<Vec<NormalizedBox>, String> {
     let text = read_text(path).map_err(|error| error.to_string())?;
     text.lines()
         .enumerate()
@@ -59,7 +62,7 @@ fn boxes(path: &Path) -> Result<Vec<(usize, [f64; 4])>, String> {
         .collect()
 }
 
-fn parse(line: &str) -> Result<(usize, [f64; 4]), String> {
+fn parse(line: &str) -> Result<NormalizedBox, String> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let wrong = || format!("`{}` is not `class cx cy w h` with parts of the image from 0 to 1", line.trim());
     let [class, cx, cy, w, h] = words[..] else { return Err(wrong()) };
