@@ -1,9 +1,7 @@
 //! The lab from end to end, on a tree in ALL-IDB's two layouts: patches in, hot spots on whole fields out.
 
-mod support;
-
+use crate::support::Workplace;
 use std::path::Path;
-use support::Workplace;
 
 fn files_in(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = std::fs::read_dir(folder)

@@ -1,8 +1,6 @@
 //! What the program says when something is wrong: word for word, with the exit code.
 
-mod support;
-
-use support::{Workplace, write_patch};
+use crate::support::{Workplace, write_patch};
 
 /// Checks a transcript against its snapshot.
 macro_rules! snapshot {

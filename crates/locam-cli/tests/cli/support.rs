@@ -5,28 +5,28 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A temporary folder in which the binary runs.
-pub struct Workplace {
+pub(crate) struct Workplace {
     folder: TempDir,
 }
 
 impl Workplace {
     /// An empty one.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
     /// A path inside.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The folder itself.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.folder.path()
     }
 
     /// Runs `locam` with these words and returns its exit code, standard output and standard error.
-    pub fn run(&self, words: &[&str]) -> (i32, String, String) {
+    pub(crate) fn run(&self, words: &[&str]) -> (i32, String, String) {
         let output = Command::cargo_bin("locam")
             .expect("the binary is built")
             .current_dir(self.root())
@@ -42,21 +42,21 @@ impl Workplace {
     }
 
     /// As [`Workplace::run`], and fails the test unless the exit code is 0.
-    pub fn ok(&self, words: &[&str]) -> (String, String) {
+    pub(crate) fn ok(&self, words: &[&str]) -> (String, String) {
         let (code, out, err) = self.run(words);
         assert_eq!(code, 0, "locam {}\n--- stdout\n{out}\n--- stderr\n{err}", words.join(" "));
         (out, err)
     }
 
     /// What a snapshot holds: exit code, standard output, standard error.
-    pub fn transcript(&self, words: &[&str]) -> String {
+    pub(crate) fn transcript(&self, words: &[&str]) -> String {
         let (code, out, err) = self.run(words);
         format!("$ locam {}\nexit code: {code}\n--- stdout\n{out}--- stderr\n{err}", words.join(" "))
     }
 }
 
 /// Writes a patch of one colour with a dark square in it.
-pub fn write_patch(path: &Path, colour: [u8; 3], side: u32) {
+pub(crate) fn write_patch(path: &Path, colour: [u8; 3], side: u32) {
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder can be made");
     let third = side / 3;
     let image = image::RgbImage::from_fn(side, side, |x, y| {

@@ -1,0 +1,5 @@
+//! The real binary, run in temporary folders.
+
+mod errors;
+mod lab;
+mod support;
