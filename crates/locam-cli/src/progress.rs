@@ -41,7 +41,7 @@ pub(crate) fn bar(style: Style, total: u64, unit: &str) -> ProgressBar {
     ProgressBar::with_draw_target(Some(total), target).with_style(shape.progress_chars("=> "))
 }
 
-/// Names every file that was passed over, the first few in full, with a count at the end.
+/// Names everything that was passed over, the first few in full, with a count at the end.
 pub(crate) fn warn_of(problems: &[Problem]) {
     const SHOWN: usize = 20;
     for problem in problems.iter().take(SHOWN) {
@@ -52,8 +52,8 @@ pub(crate) fn warn_of(problems: &[Problem]) {
     }
     match problems.len() {
         0 => {}
-        1 => eprintln!("1 file was passed over"),
-        count => eprintln!("{count} files were passed over"),
+        1 => eprintln!("1 problem was passed over"),
+        count => eprintln!("{count} problems were passed over"),
     }
 }
 

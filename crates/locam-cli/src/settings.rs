@@ -1,7 +1,7 @@
 //! Flags laid over a configuration file: what a flag says wins, what neither says has its default.
 
 use crate::args::{PatchArgs, SettingArgs};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use locam::{Normalization, OptimizerName, Schedule, TrainConfig, Weights};
 use std::path::Path;
 use std::str::FromStr;
@@ -85,7 +85,7 @@ where
     T: FromStr,
     T::Err: std::error::Error + Send + Sync + 'static,
 {
-    text.parse().map_err(|error: T::Err| anyhow!(error)).with_context(|| format!("`{text}`"))
+    text.parse().map_err(|error: T::Err| anyhow!(error))
 }
 
 #[cfg(test)]

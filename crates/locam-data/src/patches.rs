@@ -76,7 +76,6 @@ pub struct PatchSet {
 /// [`DataError::Unfit`]: an unknown class, a class without patches, a single class, too few sources to split.
 pub fn plan_patches(data: &Dataset, plan: &PatchPlan) -> Result<PatchSet, DataError> {
     let wanted = wanted_classes(data, plan)?;
-    let splits = assign_splits(data, &plan.splits)?;
     let mut classes: Vec<PatchClass> = wanted
         .iter()
         .map(|&id| &data.classes[id.0])
@@ -87,6 +86,16 @@ pub fn plan_patches(data: &Dataset, plan: &PatchPlan) -> Result<PatchSet, DataEr
     if annotated && plan.background != Background::None {
         classes.push(PatchClass { name: BACKGROUND.to_owned(), background: true });
     }
+    if let [only] = classes.as_slice() {
+        return Err(DataError::Unfit {
+            path: data.root.clone(),
+            reason: format!(
+                "there is a single class ({}), and a classifier needs something to tell it from; read as {}",
+                only.name, data.layout
+            ),
+        });
+    }
+    let splits = assign_splits(data, &plan.splits)?;
     let cut: Vec<Result<Vec<Patch>, Problem>> = data
         .items
         .par_iter()
@@ -124,13 +133,6 @@ fn wanted_classes(data: &Dataset, plan: &PatchPlan) -> Result<Vec<ClassId>, Data
 fn check(data: &Dataset, set: &PatchSet) -> Result<(), DataError> {
     let unfit = |reason: String| Err(DataError::Unfit { path: data.root.clone(), reason });
     let names: Vec<_> = set.classes.iter().map(|class| class.name.as_str()).collect();
-    if names.len() < 2 {
-        return unfit(format!(
-            "there is a single class ({}), and a classifier needs something to tell it from; read as {}",
-            names.join(", "),
-            data.layout
-        ));
-    }
     let lacking =
         (0..names.len()).find(|&i| !set.patches.iter().any(|p| p.class.0 == i && p.split == Split::Train));
     match lacking {

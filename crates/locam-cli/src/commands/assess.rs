@@ -15,7 +15,7 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
         CalibrationSplit::Val => Split::Val,
     };
     let locator = open_locator(&args.truth.locator, ChannelChoice::None, None)?;
-    let (assessed, problems) = look(&locator, &args.truth, Some(split), Style::choose(false))?;
+    let (assessed, problems, _) = look(&locator, &args.truth, Some(split), Style::choose(false))?;
     warn_of(&problems);
     let chosen = locam::calibrate(&locator, &assessed);
     for class in &chosen {
@@ -41,9 +41,9 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     };
     let locator = open_locator(&args.truth.locator, ChannelChoice::Strongest(PANEL_CHANNELS), None)?;
     let style = Style::choose(args.json);
-    let (assessed, problems) = look(&locator, &args.truth, split, style)?;
+    let (assessed, problems, unreadable) = look(&locator, &args.truth, split, style)?;
     warn_of(&problems);
-    let evaluation = figures(&locator, &assessed, problems.len());
+    let evaluation = figures(&locator, &assessed, unreadable);
     if let Some(out) = &args.out {
         write_assessed(&locator, &assessed, &evaluation, out)?;
         eprintln!("pictures and tables are in {}", out.display());
@@ -56,20 +56,21 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Locates on one part of the annotated images.
+/// Locates on one part of the annotated images; also gives all problems, and how many of the images were lost.
 fn look(
     locator: &Locator,
     args: &TruthArgs,
     split: Option<Split>,
     style: Style,
-) -> Result<(Vec<Assessed>, Vec<Problem>)> {
+) -> Result<(Vec<Assessed>, Vec<Problem>, usize)> {
     let data = open_data(&args.data, &args.data_args)?;
     let items = annotated_items(&data, split)?;
     let progress = bar(style, items.len() as u64, "images");
     let (assessed, mut problems) = assess(locator, &data, &items, &mut |_| progress.inc(1))?;
     progress.finish_and_clear();
+    let unreadable = items.len() - assessed.len();
     problems.splice(0..0, data.problems.iter().cloned());
-    Ok((assessed, problems))
+    Ok((assessed, problems, unreadable))
 }
 
 /// The figures as a plain table.

@@ -21,7 +21,7 @@ pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
             if json {
                 println!("{}", serde_json::to_string(&inspection)?);
             } else {
-                print!("{inspection}");
+                print!("read as {}\n{inspection}", dataset.layout);
             }
             write_image(&sheet, &contact_sheet(&dataset, SHEET_SEED))?;
             eprintln!("contact sheet: {}", sheet.display());

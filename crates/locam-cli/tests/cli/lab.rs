@@ -50,7 +50,7 @@ fn runs_are_not_overwritten() {
     let place = Workplace::new();
     std::fs::create_dir(place.path("run")).unwrap();
     std::fs::write(place.path("run/thesis.txt"), b"years of work").unwrap();
-    place.ok(&["data", "smears", "--out", "smears", "--fields", "1", "--patches", "8", "--size", "640x480"]);
+    place.ok(&["data", "smears", "--out", "smears", "--fields", "1", "--patches", "24", "--size", "640x480"]);
     let (code, _, message) = place.run(&["train", "smears/ALL_IDB2", "--out", "run", "--epochs", "1"]);
     assert!(code != 0 && message.contains("--resume"), "{message}");
     let (code, _, message) = place.run(&["data", "smears", "--out", "run"]);
@@ -69,12 +69,13 @@ fn one_bad_image_among_good_ones_warns_and_goes_on() {
         ["train", "smears/ALL_IDB2", "--arch", "squeezenet1_1", "--epochs", "1", "--patch-size", "64"];
     let (_, messages) = place.ok(&[&train[..], &["--out", "run"]].concat());
     assert!(messages.contains("Im900_1.tif") && messages.contains("Im901_0.tif"), "{messages}");
-    assert!(messages.contains("2 files were passed over"), "{messages}");
+    assert!(messages.contains("2 problems were passed over"), "{messages}");
     let (code, _, message) = place.run(&[&train[..], &["--out", "strict", "--strict"]].concat());
     assert!(code != 0 && message.contains("Im900_1.tif"), "{message}");
 
     std::fs::write(place.path("broken.jpg"), b"\xff\xd8\xff").unwrap();
     let field = "smears/ALL_IDB1/im";
-    let (_, messages) = place.ok(&["locate", "--model", "run", field, "broken.jpg", "--out", "found"]);
-    assert!(messages.contains("broken.jpg") && messages.contains("1 file was passed over"), "{messages}");
+    let locate = ["locate", "--model", "run", field, "broken.jpg", "--scale", "1", "--out", "found"];
+    let (_, messages) = place.ok(&locate);
+    assert!(messages.contains("broken.jpg") && messages.contains("1 problem was passed over"), "{messages}");
 }
