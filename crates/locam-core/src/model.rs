@@ -41,7 +41,7 @@ pub struct ClassSpec {
 pub struct Provenance {
     /// Version of the program that trained it.
     pub locam_version: String,
-    /// Where the weights started: `none`, `imagenet`, or a file's name.
+    /// Where the weights started: `none`, `imagenet`, or a file.
     pub initial_weights: String,
     /// The seed of everything random.
     pub seed: u64,

@@ -211,6 +211,6 @@ fn plates_and_red_cells_have_their_known_counts() {
     }
     if let Some(path) = shared("chula-rbc") {
         let data = Dataset::open(&path, &OpenOptions::default()).unwrap();
-        assert_eq!((data.layout, data.items.len()), (Layout::Points, 91));
+        assert_eq!((data.layout, data.items.len()), (Layout::Points, 104));
     }
 }

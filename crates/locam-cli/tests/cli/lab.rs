@@ -15,7 +15,7 @@ fn files_in(folder: &Path) -> Vec<String> {
 #[test]
 fn all_idb_trains_and_locates() {
     let place = Workplace::new();
-    place.ok(&["data", "smears", "--out", "smears", "--fields", "2", "--patches", "24", "--size", "700x500"]);
+    place.ok(&["data", "smears", "--out", "smears", "--fields", "2", "--patches", "60", "--size", "700x500"]);
 
     let (report, _) = place.ok(&["data", "inspect", "smears/ALL_IDB2", "--sheet", "sheet.png"]);
     assert!(report.contains("all-idb2") && report.contains("blast"), "{report}");
