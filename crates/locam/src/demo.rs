@@ -16,7 +16,7 @@ use std::time::Instant;
 /// What the demonstration is told.
 #[derive(Clone, Debug)]
 pub struct DemoPlan {
-    /// The folder to write; it must not exist, or be empty.
+    /// The folder to write: a new one, an empty one, or that of an earlier demonstration, which is replaced.
     pub out: PathBuf,
     /// The seed of the smears and of the training.
     pub seed: u64,
@@ -63,6 +63,7 @@ pub fn demo(
     observer: &mut dyn Observer,
 ) -> Result<Option<DemoResult>, Error> {
     let started = Instant::now();
+    make_room(&plan.out)?;
     let fields = plan.out.join("fields");
     tell("generating smears");
     write_fields(&fields, &field_sets(plan.seed))?;
@@ -103,6 +104,25 @@ pub fn demo(
         seconds,
     })?;
     Ok(Some(DemoResult { evaluation, page }))
+}
+
+/// Says that a folder holds nothing but a demonstration, so that the next one may replace it.
+const MARK: &str = ".locam-demo";
+
+/// Makes an empty folder, in the place of an earlier demonstration if there is one.
+fn make_room(out: &Path) -> Result<(), Error> {
+    let io = |source| Error::Io { path: out.to_owned(), source };
+    let in_use = out.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    if in_use && !out.join(MARK).is_file() {
+        return Err(Error::Request(format!(
+            "{} has something in it that is no demonstration; name another folder with --out",
+            out.display()
+        )));
+    }
+    if in_use {
+        std::fs::remove_dir_all(out).map_err(io)?;
+    }
+    std::fs::create_dir_all(out).and_then(|()| std::fs::write(out.join(MARK), b"")).map_err(io)
 }
 
 fn open(run: &Path) -> Result<Locator, Error> {

@@ -20,18 +20,12 @@ pub(crate) struct FieldSet {
 /// Generates the smears and writes images, boxes and split lists.
 ///
 /// # Errors
-/// A folder that has something in it, or files that can't be written.
+/// Files that can't be written.
 pub(crate) fn write_fields(folder: &Path, sets: &[FieldSet]) -> Result<(), Error> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::Io { path, source }
     };
-    if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Error::Request(format!(
-            "{} has something in it; remove it, or name another folder with --out",
-            folder.display()
-        )));
-    }
     for part in ["JPEGImages", "Annotations", "ImageSets/Main"] {
         let path = folder.join(part);
         std::fs::create_dir_all(&path).map_err(io(&path))?;

@@ -42,7 +42,7 @@ fn all_idb_trains_and_locates() {
     assert!(csv.starts_with("image,class,score,"), "{csv}");
     let json = std::fs::read_to_string(place.path("found/json/Im001_1.json")).unwrap();
     let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((parsed["width"].as_u64(), parsed["height"].as_u64()), (Some(700), Some(500)));
+    assert_eq!((parsed["size"]["width"].as_u64(), parsed["size"]["height"].as_u64()), (Some(700), Some(500)));
 }
 
 #[test]
@@ -55,6 +55,8 @@ fn runs_are_not_overwritten() {
     assert!(code != 0 && message.contains("--resume"), "{message}");
     let (code, _, message) = place.run(&["data", "smears", "--out", "run"]);
     assert!(code != 0 && message.contains("run"), "{message}");
+    let (code, _, message) = place.run(&["demo", "--out", "run"]);
+    assert!(code != 0 && message.contains("--out"), "{message}");
     assert_eq!(std::fs::read(place.path("run/thesis.txt")).unwrap(), b"years of work");
 }
 
