@@ -106,7 +106,8 @@ pub(crate) struct TrainArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
 pub(crate) struct SettingArgs {
-    /// The network: see `locam model show --help` for their names [default: resnet18]
+    /// The network, by torchvision's name: resnet18, resnet34, resnet50, vgg16, vgg19, `squeezenet1_1`, `mobilenet_v2`
+    /// [default: resnet18]
     #[arg(long)]
     pub(crate) arch: Option<String>,
     /// Where the weights start: none, imagenet, or a .safetensors or .pth file [default: none]
