@@ -158,7 +158,7 @@ fn config(seed: u64) -> TrainConfig {
         flips: true,
         turns: true,
         seed,
-        patches: PatchConfig { background: 2, window: Some(192), jitter: 0.1, ..PatchConfig::default() },
+        patches: PatchConfig { background: 2, window: Some(160), jitter: 0.1, ..PatchConfig::default() },
         ..TrainConfig::default()
     }
 }

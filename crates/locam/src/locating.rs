@@ -188,7 +188,7 @@ impl Locator {
 
     /// How regions of a class are told apart: by half an object where the objects' size is known, otherwise by
     /// half a training patch, which is what the network was shown as one thing. A region that covers less than a
-    /// quarter of the object's square is debris or an edge, not an object.
+    /// ninth of the object's square is debris or an edge, not an object.
     pub(crate) fn region_config(&self, margin: &ScoreMap, threshold: f64) -> RegionConfig {
         let spec = &self.model.spec;
         let stride = margin.transform().stride;
@@ -199,7 +199,7 @@ impl Locator {
             threshold,
             min_distance: object / 2.0,
             min_drop: 1.0,
-            min_area: (object / 2.0).powi(2),
+            min_area: (object / 3.0).powi(2),
             box_rule: BoxRule::Extent,
         }
     }
