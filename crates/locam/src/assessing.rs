@@ -218,8 +218,7 @@ fn class_figures(
 
 /// Boxes are hit by a centroid inside; points by one within half an object.
 fn match_rule(locator: &Locator, margin: &ScoreMap) -> MatchRule {
-    let config = locator.region_config(margin, 0.0);
-    MatchRule::Centroid { radius: config.min_distance }
+    MatchRule::Centroid { radius: locator.object_size(margin) / 2.0 }
 }
 
 /// A threshold that was chosen, and what it gives on the images that it was chosen on.
