@@ -163,13 +163,17 @@ fn truths(item: &Item, classes: &[Option<ClassId>]) -> Vec<Truth> {
 /// Counts hits, false alarms and misses of every class that the data annotate.
 pub fn figures(locator: &Locator, assessed: &[Assessed], unreadable: usize) -> Evaluation {
     let spec = &locator.model().spec;
-    let present = |id: ClassId| assessed.iter().any(|a| a.truths.iter().any(|truth| truth.class == id));
     let classes = spec
         .sought_classes()
-        .filter(|&(id, _)| present(id))
+        .filter(|&(id, _)| is_annotated(id, assessed))
         .map(|(id, class)| class_figures(locator, id, &class.name, class.threshold, assessed))
         .collect();
     Evaluation { images: assessed.len(), unreadable, classes }
+}
+
+/// Whether any of the images has an object of the class.
+fn is_annotated(id: ClassId, assessed: &[Assessed]) -> bool {
+    assessed.iter().any(|one| one.truths.iter().any(|truth| truth.class == id))
 }
 
 fn class_figures(
@@ -245,9 +249,8 @@ fn candidates() -> Vec<f64> {
 /// ends are where other images would fall off.
 pub fn calibrate(locator: &Locator, assessed: &[Assessed]) -> Vec<Calibration> {
     let spec = &locator.model().spec;
-    let present = |id: ClassId| assessed.iter().any(|a| a.truths.iter().any(|truth| truth.class == id));
     spec.sought_classes()
-        .filter(|&(id, _)| present(id))
+        .filter(|&(id, _)| is_annotated(id, assessed))
         .map(|(id, class)| {
             let f1 = |threshold: f64| counts_at(locator, id, threshold, assessed).f1();
             let swept: Vec<(f64, f64)> =
@@ -275,6 +278,11 @@ fn counts_at(locator: &Locator, id: ClassId, threshold: f64, assessed: &[Assesse
     counts
 }
 
+/// Annotated images as they are written and drawn.
+pub(crate) fn entries(assessed: &[Assessed]) -> Vec<Entry<'_>> {
+    assessed.iter().map(|one| Entry { path: &one.path, located: &one.located, truths: &one.truths }).collect()
+}
+
 /// Writes for annotated images what `locam locate` writes, with the truth drawn in, and the figures as
 /// `evaluation.json`.
 ///
@@ -286,11 +294,7 @@ pub fn write_assessed(
     evaluation: &Evaluation,
     out: &Path,
 ) -> Result<(), Error> {
-    let entries: Vec<Entry<'_>> = assessed
-        .iter()
-        .map(|one| Entry { path: &one.path, located: &one.located, truths: &one.truths })
-        .collect();
-    write_entries(locator, &entries, out)?;
+    write_entries(locator, &entries(assessed), out)?;
     let json = serde_json::to_vec_pretty(evaluation).map_err(|e| Error::Request(e.to_string()))?;
     Ok(write_atomically(&out.join("evaluation.json"), |file| file.write_all(&json))?)
 }

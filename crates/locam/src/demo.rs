@@ -78,8 +78,9 @@ pub fn demo(
     };
 
     tell("choosing thresholds on the validation fields");
-    let (val, _) = assess(&open(&run)?, &data, &annotated_items(&data, Some(Split::Val))?, &mut |_| {})?;
-    let chosen = calibrate(&open(&run)?, &val);
+    let untuned = open(&run)?;
+    let (val, _) = assess(&untuned, &data, &annotated_items(&data, Some(Split::Val))?, &mut |_| {})?;
+    let chosen = calibrate(&untuned, &val);
     models::store_thresholds(&run, &chosen, &format!("{} generated validation fields", val.len()))?;
 
     let locator = open(&run)?;

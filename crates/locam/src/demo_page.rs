@@ -1,5 +1,6 @@
 //! The page that the demonstration ends with.
 
+use crate::assessing::entries;
 use crate::demo::Shown;
 use crate::writing::{Entry, Scales, pictures, write_entries};
 use crate::{Error, pictures as plots};
@@ -9,11 +10,7 @@ use std::path::PathBuf;
 
 /// Writes the page, and beside it the files that `locam locate` writes.
 pub(crate) fn write(shown: &Shown<'_>) -> Result<PathBuf, Error> {
-    let entries: Vec<Entry<'_>> = shown
-        .assessed
-        .iter()
-        .map(|one| Entry { path: &one.path, located: &one.located, truths: &one.truths })
-        .collect();
+    let entries = entries(shown.assessed);
     write_entries(shown.locator, &entries, &shown.plan.out.join("found"))?;
     let mut sections = vec![training(shown)?];
     let scales = Scales::of(shown.locator, &entries);
