@@ -1,0 +1,196 @@
+//! Convolution as a matrix product whose rows are gathered by pointers: the sums of a few output pixels stay in
+//! registers over all taps of the window, and nothing is copied (Dukhan, "The Indirect Convolution Algorithm", 2019,
+//! <https://arxiv.org/abs/1907.02129>).
+
+use crate::isa::Kernel;
+use crate::multiply::{add_product, with_rows, zero_block};
+use crate::pack::Packed;
+use crate::parallel::{for_each_task, piece};
+use crate::simd::Simd;
+use crate::sink::Sink;
+use crate::walk::Walk;
+use crate::{Element, Isa};
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// Grid pixels of a task: enough to use a panel many times while it is in the second-level cache.
+const TASK_PIXELS: usize = 96;
+/// Tasks to aim at where there are few pixels: then panels are dealt out too.
+const LEAST_TASKS: usize = 16;
+
+/// How the work is cut; a function of the shape alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut {
+    pixels: usize,
+    chunks: usize,
+    panel_groups: usize,
+}
+
+impl Cut {
+    pub(crate) fn new(pixels: usize, panels: usize) -> Self {
+        let chunks = pixels.div_ceil(TASK_PIXELS);
+        let panel_groups = LEAST_TASKS.div_ceil(chunks.max(1)).clamp(1, panels.max(1));
+        Self { pixels, chunks, panel_groups }
+    }
+
+    /// Chunks of pixels; each has a sink of its own.
+    pub(crate) fn chunks(self) -> usize {
+        self.chunks
+    }
+}
+
+/// The input of a direct convolution.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<E> {
+    /// Channel 0 of pixel 0.
+    pub(crate) values: *const E,
+    /// Values from one pixel to the next.
+    pub(crate) pitch: usize,
+    /// At least as many zeros as a tap reads.
+    pub(crate) zeros: *const E,
+}
+
+// SAFETY: it is only read.
+unsafe impl<E: Sync> Send for Source<E> {}
+// SAFETY: as above.
+unsafe impl<E: Sync> Sync for Source<E> {}
+
+/// Convolves. `sink_of` gives the sink of a chunk of pixels.
+///
+/// # Safety
+/// The walk's input has the pixels that it says at `source`, each tap reads no further than the input's end, and the
+/// sinks take every pixel of the walk's output.
+pub(crate) unsafe fn convolve<E: Element, K: Sink<E>>(
+    isa: Isa,
+    walk: &Walk,
+    source: Source<E>,
+    weights: &Packed<E>,
+    channels: usize,
+    sink_of: impl Fn(usize) -> K + Sync + Send,
+) {
+    let cut = Cut::new(walk.grid.pixels(), weights.panels);
+    let panels_each = weights.panels.div_ceil(cut.panel_groups);
+    for_each_task(cut.chunks * cut.panel_groups, |task| {
+        let (chunk, group) = (task / cut.panel_groups, task % cut.panel_groups);
+        let pixels = piece(chunk, TASK_PIXELS, cut.pixels);
+        let panels = piece(group, panels_each, weights.panels);
+        let sink = sink_of(chunk);
+        E::run(isa, Task { walk, source, weights, channels, pixels, panels, sink, stored: PhantomData });
+    });
+}
+
+/// A chunk of pixels by some panels.
+struct Task<'a, E, K> {
+    walk: &'a Walk,
+    source: Source<E>,
+    weights: &'a Packed<E>,
+    channels: usize,
+    pixels: Range<usize>,
+    panels: Range<usize>,
+    sink: K,
+    stored: PhantomData<E>,
+}
+
+impl<E: Element, K: Sink<E>> Kernel<E> for Task<'_, E, K> {
+    #[inline(always)]
+    unsafe fn run<S: Simd<Stored = E>, const R: usize, const V: usize>(self) {
+        let taps = self.walk.taps.len();
+        let (pointers, outputs) = self.gather::<R>();
+        let mut sink = self.sink;
+        for panel in self.panels.clone() {
+            let weights = self.weights.panel(panel);
+            let channel = panel * V * S::LANES;
+            for (group, outputs) in outputs.chunks(R).enumerate() {
+                let rows = &pointers[group * taps..][..taps];
+                let product = Product { rows, words: self.weights.words, weights, channel, outputs };
+                // SAFETY: the pointers are those of pixels with as many words as the weights have, or of zeros; the
+                // outputs are this task's own.
+                unsafe {
+                    with_rows!(outputs.len(), USED => product.run::<S, K, USED, V>(self.channels, &mut sink));
+                }
+            }
+        }
+    }
+}
+
+impl<E: Element, K> Task<'_, E, K> {
+    /// Per group of `R` pixels and tap the pointers to what the tap reads, and the output pixels. Pointers past the
+    /// last pixel repeat it.
+    #[inline(always)]
+    fn gather<const R: usize>(&self) -> (Vec<[*const E; R]>, Vec<usize>) {
+        let (walk, taps) = (self.walk, &self.walk.taps);
+        let mut pointers = vec![[self.source.zeros; R]; self.pixels.len().div_ceil(R) * taps.len()];
+        let mut outputs = Vec::with_capacity(self.pixels.len());
+        let mut place = walk.place(self.pixels.start);
+        for group in pointers.chunks_exact_mut(taps.len()) {
+            for r in 0..R.min(self.pixels.len() - outputs.len()) {
+                outputs.push(walk.output_pixel(place));
+                for (tap, pointers) in taps.iter().zip(group.iter_mut()) {
+                    if let Some(pixel) = walk.input_pixel(place, *tap) {
+                        // SAFETY: the pixel lies in the input.
+                        pointers[r] = unsafe { self.source.values.add(pixel * self.source.pitch) };
+                    }
+                }
+                place = walk.next(place);
+            }
+        }
+        (pointers, outputs)
+    }
+}
+
+/// A few pixels by one panel.
+struct Product<'a, E, const R: usize> {
+    rows: &'a [[*const E; R]],
+    words: usize,
+    weights: *const E,
+    channel: usize,
+    outputs: &'a [usize],
+}
+
+impl<E: Element, const R: usize> Product<'_, E, R> {
+    /// # Safety
+    /// As [`Simd`]; the pointers lead to as many words as the weights have, and the first `USED` outputs belong to
+    /// the caller.
+    #[inline(always)]
+    unsafe fn run<S: Simd<Stored = E>, K: Sink<E>, const USED: usize, const V: usize>(
+        &self,
+        channels: usize,
+        sink: &mut K,
+    ) {
+        // SAFETY: the caller's.
+        unsafe {
+            let mut block = zero_block::<S, USED, V>();
+            let mut weights = self.weights;
+            for pointers in self.rows {
+                let rows: [*const E; USED] = std::array::from_fn(|r| pointers[r.min(R - 1)]);
+                add_product(&mut block, &rows, self.words, weights);
+                weights = weights.add(self.words * S::PER_WORD * V * S::LANES);
+            }
+            for (sums, &pixel) in block.iter().zip(self.outputs) {
+                put_row(sums, pixel, self.channel, channels, sink);
+            }
+        }
+    }
+}
+
+/// Hands a pixel's sums of a panel to the sink, as far as there are such channels.
+///
+/// # Safety
+/// As [`Simd`] and [`Sink::put`].
+#[inline(always)]
+pub(crate) unsafe fn put_row<S: Simd, K: Sink<S::Stored>, const V: usize>(
+    sums: &[S; V],
+    pixel: usize,
+    first_channel: usize,
+    channels: usize,
+    sink: &mut K,
+) {
+    for (v, &value) in sums.iter().enumerate() {
+        let channel = first_channel + v * S::LANES;
+        if channel < channels {
+            let count = S::LANES.min(channels - channel);
+            // SAFETY: the channels are there.
+            unsafe { sink.put(pixel, channel, count, value) };
+        }
+    }
+}

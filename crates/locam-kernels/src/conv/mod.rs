@@ -1,0 +1,345 @@
+//! Convolution forward: weights made ready once, run on any image.
+
+mod depthwise;
+pub(crate) mod direct;
+mod naive;
+pub(crate) mod tiles;
+pub(crate) mod transforms;
+pub(crate) mod winograd;
+
+pub use naive::{naive_convolution, naive_convolution_gradients};
+
+use crate::pack::Packed;
+use crate::sink::{Activation, Forward};
+use crate::statistics::Statistics;
+use crate::walk::Walk;
+use crate::{Buffer, ConvParams, Element, Extent, Isa, KernelError};
+use direct::Source;
+use tiles::TileGrid;
+
+/// A convolution with its weights in the order in which the instruction set reads them.
+#[derive(Debug)]
+pub struct Convolution<E> {
+    isa: Isa,
+    params: ConvParams,
+    weights: Weights<E>,
+    zeros: Buffer<E>,
+}
+
+#[derive(Debug)]
+enum Weights<E> {
+    Direct(Packed<E>),
+    Rows(Packed<E>),
+    Winograd(winograd::Points<E>),
+    Depthwise(Buffer<f32>),
+}
+
+/// How a convolution is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// A matrix product with gathered rows.
+    Direct,
+    /// The same over whole rows of the window, for few input channels: the input has its padding around it
+    /// ([`ConvParams::padded`]).
+    Rows,
+    /// Winograd's, for windows of 3x3 at stride 1.
+    Winograd,
+    /// Each channel by itself.
+    Depthwise,
+}
+
+impl Algorithm {
+    /// The fastest for a convolution whose input has no padding around it.
+    pub fn best(params: ConvParams) -> Self {
+        if params.is_depthwise() {
+            Self::Depthwise
+        } else if params.kernel == 3 && params.stride == 1 && params.channels_in >= 16 && params.channels_out >= 16 {
+            Self::Winograd
+        } else {
+            Self::Direct
+        }
+    }
+}
+
+/// Where a convolution's output goes, and what is done to it on the way.
+#[derive(Debug)]
+pub struct Output<'a, E> {
+    /// Channels-last, `pitch` values per pixel.
+    pub values: &'a mut [E],
+    /// Values from one pixel to the next; at least `offset` plus the output channels.
+    pub pitch: usize,
+    /// The first channel written.
+    pub offset: usize,
+    /// Added per channel.
+    pub bias: Option<&'a [f32]>,
+    /// Added per value; shaped as the output, without gaps.
+    pub residual: Option<&'a [E]>,
+    /// Applied last.
+    pub activation: Activation,
+    /// Filled with the sums and sums of squares of what is written.
+    pub statistics: Option<&'a mut Statistics>,
+}
+
+impl<'a, E> Output<'a, E> {
+    /// Plain output of so many channels.
+    pub fn plain(values: &'a mut [E], channels: usize) -> Self {
+        Self {
+            values,
+            pitch: channels,
+            offset: 0,
+            bias: None,
+            residual: None,
+            activation: Activation::None,
+            statistics: None,
+        }
+    }
+}
+
+impl<E: Element> Convolution<E> {
+    /// Makes weights ready: `weight` has a matrix of input channels per group x output channels, row-major, for each
+    /// place of the window, row by row ([`reorder_weight`] makes it from the usual order).
+    ///
+    /// # Errors
+    /// [`KernelError::Convolution`], [`KernelError::Length`], or [`KernelError::Precision`] where `E` has no kernels
+    /// for this instruction set.
+    ///
+    /// # Panics
+    /// If the algorithm is not one for these parameters.
+    pub fn new(
+        isa: Isa,
+        params: ConvParams,
+        algorithm: Algorithm,
+        weight: &[f32],
+    ) -> Result<Self, KernelError> {
+        params.check()?;
+        let whole_rows = algorithm == Algorithm::Rows || params.is_depthwise();
+        if size_of::<E>() == 2 && !whole_rows && !params.channels_in.is_multiple_of(2) {
+            return Err(KernelError::Convolution { params, reason: "bfloat16 needs an even number of channels" });
+        }
+        if !E::runs_on(isa) {
+            return Err(KernelError::Precision { isa: isa.to_string() });
+        }
+        let weights = match algorithm {
+            Algorithm::Direct => Weights::Direct(Packed::empty()),
+            Algorithm::Rows => Weights::Rows(Packed::empty()),
+            Algorithm::Winograd => Weights::Winograd(winograd::Points::empty()),
+            Algorithm::Depthwise => Weights::Depthwise(Buffer::zeroed(0)),
+        };
+        let depthwise = matches!(weights, Weights::Depthwise(_));
+        assert_eq!(depthwise, params.is_depthwise(), "depthwise convolutions have an algorithm of their own");
+        let tap = if matches!(weights, Weights::Rows(_)) { params.kernel } else { 1 } * params.channels_in;
+        let mut convolution = Self { isa, params, weights, zeros: Buffer::zeroed(tap + 1) };
+        convolution.set_weight(weight)?;
+        Ok(convolution)
+    }
+
+    /// Other weights, in the memory that is there.
+    ///
+    /// # Errors
+    /// [`KernelError::Length`].
+    pub fn set_weight(&mut self, weight: &[f32]) -> Result<(), KernelError> {
+        let ConvParams { channels_in, channels_out, kernel, stride, .. } = self.params;
+        check_length("the weight", self.params.weight_len(), weight.len())?;
+        let isa = self.isa;
+        match &mut self.weights {
+            Weights::Direct(packed) => {
+                let places: Vec<usize> = (0..kernel * kernel).collect();
+                packed.fill(isa, weight, &places, channels_in, channels_out);
+            }
+            Weights::Rows(packed) => {
+                // The matrices of a row of the window follow each other: one of kernel * channels rows.
+                let places: Vec<usize> = (0..kernel).collect();
+                packed.fill(isa, weight, &places, kernel * channels_in, channels_out);
+            }
+            Weights::Winograd(points) => {
+                assert!(kernel == 3 && stride == 1, "Winograd's algorithm is for 3x3 at stride 1");
+                points.fill(isa, weight, std::array::from_fn(|place| place), channels_in, channels_out);
+            }
+            Weights::Depthwise(rows) => *rows = Buffer::from_slice(weight),
+        }
+        Ok(())
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> ConvParams {
+        self.params
+    }
+
+    /// Bytes that the weights take.
+    pub fn bytes(&self) -> usize {
+        match &self.weights {
+            Weights::Direct(packed) | Weights::Rows(packed) => packed.bytes(),
+            Weights::Winograd(points) => points.bytes(),
+            Weights::Depthwise(rows) => rows.bytes(),
+        }
+    }
+
+    /// Convolves images. `extent` is that of the images, without padding around them.
+    ///
+    /// `workspace` is memory that is used on the way; lend the same to every call.
+    ///
+    /// # Errors
+    /// [`KernelError::WindowTooLarge`], [`KernelError::TooLarge`], [`KernelError::Length`].
+    pub fn run(
+        &self,
+        extent: Extent,
+        input: &[E],
+        output: Output<'_, E>,
+        workspace: &mut Buffer<E>,
+    ) -> Result<(), KernelError> {
+        let params = self.params;
+        let out = params.output(extent)?;
+        let read = if matches!(self.weights, Weights::Rows(_)) { params.padded(extent) } else { extent };
+        check_length("the input", params.input_len(read, &self.weights), input.len())?;
+        let sinks = self.sinks(out, output)?;
+        let source = Source { values: input.as_ptr(), pitch: params.channels_in, zeros: self.zeros.as_ptr() };
+        let (isa, channels) = (self.isa, params.channels_out);
+        // SAFETY: input and output have the lengths that the shapes ask for, and a tap reads one pixel, of which there
+        // are `channels_in` values, or one row of the window in an input with its padding and some values more.
+        unsafe {
+            match &self.weights {
+                Weights::Direct(packed) => {
+                    let walk = Walk::forward(params, extent, out);
+                    direct::convolve(isa, &walk, source, packed, channels, |chunk| sinks.of(chunk));
+                }
+                Weights::Rows(packed) => {
+                    let walk = Walk::over_rows(params, read, out);
+                    direct::convolve(isa, &walk, source, packed, channels, |chunk| sinks.of(chunk));
+                }
+                Weights::Winograd(points) => {
+                    let image = winograd::Image {
+                        values: input.as_ptr(),
+                        extent,
+                        channels: params.channels_in,
+                        padding: params.padding,
+                    };
+                    winograd::convolve(isa, image, out, points, workspace, |chunk| sinks.of(chunk));
+                }
+                Weights::Depthwise(rows) => {
+                    let walk = Walk::forward(params, extent, out);
+                    depthwise::convolve(isa, &walk, source, rows, channels, |chunk| sinks.of(chunk));
+                }
+            }
+        }
+        sinks.finish();
+        Ok(())
+    }
+
+    fn sinks<'a>(&self, out: Extent, output: Output<'a, E>) -> Result<Sinks<'a, E>, KernelError> {
+        let channels = self.params.channels_out;
+        let last = output.offset + channels;
+        let needed = out.values(output.pitch)?;
+        assert!(last <= output.pitch, "channels {last} of a pixel with {}", output.pitch);
+        check_length("the output", needed, output.values.len())?;
+        if let Some(bias) = output.bias {
+            check_length("the bias", channels, bias.len())?;
+        }
+        if let Some(residual) = output.residual {
+            check_length("the residual", out.values(channels)?, residual.len())?;
+        }
+        let chunks = match &self.weights {
+            Weights::Direct(packed) | Weights::Rows(packed) => direct::Cut::new(out.pixels(), packed.panels).chunks(),
+            Weights::Winograd(_) => {
+                winograd::Cut::new::<E>(&TileGrid::new(out), self.params.channels_in).chunks()
+            }
+            Weights::Depthwise(_) => depthwise::chunks(out.pixels()),
+        };
+        let mut statistics = output.statistics;
+        let partial = statistics.as_deref_mut().map_or(std::ptr::null_mut(), |s| s.begin(channels, chunks));
+        let first = Forward {
+            // SAFETY: the offset lies within the first pixel.
+            output: unsafe { output.values.as_mut_ptr().add(output.offset) },
+            pitch: output.pitch,
+            bias: output.bias.map_or(std::ptr::null(), <[f32]>::as_ptr),
+            residual: output.residual.map_or(std::ptr::null(), <[E]>::as_ptr),
+            residual_pitch: channels,
+            activation: output.activation,
+            statistics: partial,
+            channels,
+        };
+        Ok(Sinks { first, statistics })
+    }
+}
+
+/// The sinks of all chunks: alike but for the statistics.
+struct Sinks<'a, E> {
+    first: Forward<E>,
+    statistics: Option<&'a mut Statistics>,
+}
+
+impl<E: Element> Sinks<'_, E> {
+    fn of(&self, chunk: usize) -> Forward<E> {
+        let mut sink = self.first;
+        if !sink.statistics.is_null() {
+            // SAFETY: there are two rows of sums for every chunk.
+            sink.statistics = unsafe { sink.statistics.add(chunk * 2 * sink.channels) };
+        }
+        sink
+    }
+
+    fn finish(self) {
+        if let Some(statistics) = self.statistics {
+            statistics.end();
+        }
+    }
+}
+
+impl ConvParams {
+    /// The extent of images with the padding around them.
+    pub fn padded(self, extent: Extent) -> Extent {
+        Extent {
+            height: extent.height + 2 * self.padding,
+            width: extent.width + 2 * self.padding,
+            ..extent
+        }
+    }
+
+    /// Values that the input has; one more where pairs of values are read.
+    fn input_len<E>(self, read: Extent, weights: &Weights<E>) -> usize {
+        let pairs = matches!(weights, Weights::Rows(_)) && size_of::<E>() == 2;
+        read.pixels() * self.channels_in + usize::from(pairs)
+    }
+}
+
+/// A weight in the order output channels, input channels per group, rows, columns, as a matrix of input channels x
+/// output channels for each place of the window; for a depthwise convolution as a row of channels.
+///
+/// # Panics
+/// If the weight has the wrong length.
+pub fn reorder_weight(params: ConvParams, weight: &[f32]) -> Vec<f32> {
+    assert_eq!(weight.len(), params.weight_len(), "as many weights as the parameters ask for");
+    let (ins, outs, places) =
+        (params.channels_in / params.groups, params.channels_out, params.kernel * params.kernel);
+    let mut reordered = vec![0.0; weight.len()];
+    for k in 0..outs {
+        for c in 0..ins {
+            for place in 0..places {
+                reordered[(place * ins + c) * outs + k] = weight[(k * ins + c) * places + place];
+            }
+        }
+    }
+    reordered
+}
+
+/// The inverse of [`reorder_weight`].
+///
+/// # Panics
+/// If the weight has the wrong length.
+pub fn restore_weight(params: ConvParams, reordered: &[f32]) -> Vec<f32> {
+    assert_eq!(reordered.len(), params.weight_len(), "as many weights as the parameters ask for");
+    let (ins, outs, places) =
+        (params.channels_in / params.groups, params.channels_out, params.kernel * params.kernel);
+    let mut weight = vec![0.0; reordered.len()];
+    for k in 0..outs {
+        for c in 0..ins {
+            for place in 0..places {
+                weight[(k * ins + c) * places + place] = reordered[(place * ins + c) * outs + k];
+            }
+        }
+    }
+    weight
+}
+
+pub(crate) fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(), KernelError> {
+    if expected == found { Ok(()) } else { Err(KernelError::Length { what, expected, found }) }
+}

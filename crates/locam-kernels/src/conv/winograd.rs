@@ -1,0 +1,489 @@
+//! Windows of 3x3 at stride 1 by Winograd's algorithm: tiles of input become 36 points, each point is a matrix product
+//! of tiles by channels, and 36 points become a tile of output. A quarter of a direct convolution's multiplications.
+
+use super::tiles::{POINTS, Tile, TileGrid, TileList};
+use super::transforms;
+use crate::isa::Kernel;
+use crate::multiply::{add_product, with_rows, zero_block};
+use crate::parallel::{Shared, for_each_task, piece, with_scratch};
+use crate::simd::{Simd, load_up_to};
+use crate::sink::Sink;
+use crate::{Buffer, Element, Extent, Isa};
+use std::ops::Range;
+
+const POSITIONS: usize = POINTS * POINTS;
+/// Output channels whose products are kept between the matrix products and the way back.
+const BLOCK: usize = 64;
+/// Tiles whose products are kept; a multiple of the rows of every block of sums.
+const LOCAL_TILES: usize = 24;
+const SHARED_TILES: usize = 48;
+/// Up to this many bytes of points a tile stays with the thread that transformed it, in its second-level cache.
+const LOCAL_BYTES: usize = 36 * 128 * 4;
+/// Bytes of points that all threads work on together: within the last-level cache.
+const SHARED_BYTES: usize = 12 << 20;
+
+/// Transformed weights, by position, panel of output channels, and input channel.
+#[derive(Debug)]
+pub(crate) struct Points<E> {
+    values: Buffer<E>,
+    rows: usize,
+    columns: usize,
+    width: usize,
+}
+
+impl<E: Element> Points<E> {
+    pub(crate) fn empty() -> Self {
+        Self { values: Buffer::zeroed(0), rows: 0, columns: 0, width: 0 }
+    }
+
+    /// Transforms weights given as nine matrices `rows` x `columns`, row-major, one per place of the window; `order`
+    /// says which of them stands at each place.
+    pub(crate) fn fill(&mut self, isa: Isa, weights: &[f32], order: [usize; 9], rows: usize, columns: usize) {
+        assert_eq!(weights.len(), 9 * rows * columns, "nine matrices");
+        (self.rows, self.columns, self.width) = (rows, columns, isa.panel());
+        self.values.resize(POSITIONS * self.panels() * rows * self.width);
+        let (panels, width) = (self.panels(), self.width);
+        let values = Shared::new(&mut self.values);
+        const ROWS: usize = 16;
+        for_each_task(rows.div_ceil(ROWS), |task| {
+            let rows_here = piece(task, ROWS, rows);
+            f32::run(isa, WeightTask::<E> { weights, order, rows, columns, width, panels, rows_here, values });
+        });
+    }
+
+    fn panels(&self) -> usize {
+        self.columns.div_ceil(self.width)
+    }
+
+    fn panel(&self, position: usize, panel: usize) -> *const E {
+        self.values[(position * self.panels() + panel) * self.rows * self.width..].as_ptr()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.values.bytes()
+    }
+}
+
+/// The weights of some input channels.
+struct WeightTask<'a, E> {
+    weights: &'a [f32],
+    order: [usize; 9],
+    rows: usize,
+    columns: usize,
+    width: usize,
+    panels: usize,
+    rows_here: Range<usize>,
+    values: Shared<E>,
+}
+
+impl<E: Element> Kernel<f32> for WeightTask<'_, E> {
+    #[inline(always)]
+    unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(self) {
+        let per_word = 4 / size_of::<E>();
+        for row in self.rows_here.clone() {
+            for column in (0..self.panels * self.width).step_by(S::LANES) {
+                // SAFETY: nine matrices of `rows` x `columns` are there, and this task alone writes these rows.
+                unsafe {
+                    let points = self.points::<S>(row, column);
+                    let (panel, lane) = (column / self.width, column % self.width);
+                    for (position, &point) in points.iter().enumerate() {
+                        let matrix = (position * self.panels + panel) * self.rows * self.width;
+                        let word = (row / per_word * self.width + lane) * per_word + row % per_word;
+                        let target = self.values.get().add(matrix + word);
+                        if per_word == 1 {
+                            point.store(target.cast());
+                        } else {
+                            let mut lanes = [0f32; 16];
+                            point.store(lanes.as_mut_ptr());
+                            for (i, &value) in lanes[..S::LANES].iter().enumerate() {
+                                target.add(i * per_word).write(E::from_f32(value));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<E> WeightTask<'_, E> {
+    /// # Safety
+    /// As [`Simd`].
+    #[inline(always)]
+    unsafe fn points<S: Simd>(&self, row: usize, column: usize) -> [S; POSITIONS] {
+        // SAFETY: columns beyond the last are not read.
+        unsafe {
+            let count = S::LANES.min(self.columns.saturating_sub(column));
+            let mut half = [[S::zero(); POINTS]; 3];
+            for x in 0..3 {
+                let g = std::array::from_fn(|y| {
+                    let at = (self.order[3 * y + x] * self.rows + row) * self.columns + column;
+                    if count == 0 { S::zero() } else { load_up_to(self.weights.as_ptr().add(at), count) }
+                });
+                half[x] = transforms::weights(g);
+            }
+            let mut points = [S::zero(); POSITIONS];
+            for y in 0..POINTS {
+                let row = transforms::weights([half[0][y], half[1][y], half[2][y]]);
+                points[POINTS * y..POINTS * (y + 1)].copy_from_slice(&row);
+            }
+            points
+        }
+    }
+}
+
+/// Images on their way into tiles.
+#[derive(Clone, Copy)]
+pub(crate) struct Image<E> {
+    pub(crate) values: *const E,
+    pub(crate) extent: Extent,
+    pub(crate) channels: usize,
+    pub(crate) padding: usize,
+}
+
+// SAFETY: it is only read.
+unsafe impl<E: Sync> Send for Image<E> {}
+// SAFETY: as above.
+unsafe impl<E: Sync> Sync for Image<E> {}
+
+/// How the tiles are cut; a function of the shape alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut {
+    /// Whether a chunk is one thread's work from end to end.
+    is_local: bool,
+    /// Tiles in all.
+    total: usize,
+    /// Tiles that are transformed before they are multiplied.
+    portion: usize,
+    /// Tiles whose products are kept.
+    chunk: usize,
+}
+
+impl Cut {
+    pub(crate) fn new<E>(grid: &TileGrid, channels: usize) -> Self {
+        let bytes = POSITIONS * channels * size_of::<E>();
+        let total = grid.len();
+        let is_local = bytes <= LOCAL_BYTES;
+        let (portion, chunk) = if is_local {
+            (LOCAL_TILES, LOCAL_TILES)
+        } else {
+            let most = (SHARED_BYTES / bytes).max(1);
+            // Equal portions, so that the last one keeps the threads as busy as the others.
+            let even = total.div_ceil(total.div_ceil(most).max(1));
+            (even.next_multiple_of(SHARED_TILES), SHARED_TILES)
+        };
+        Self { is_local, total, portion, chunk }
+    }
+
+    /// Chunks of tiles; each has a sink of its own.
+    pub(crate) fn chunks(self) -> usize {
+        self.total.div_ceil(self.portion) * self.portion.div_ceil(self.chunk)
+    }
+}
+
+/// Convolves. `sink_of` gives the sink of a chunk of tiles.
+///
+/// # Safety
+/// The image's values are there; the sinks take every pixel of `output`.
+pub(crate) unsafe fn convolve<E: Element, K: Sink<E>>(
+    isa: Isa,
+    image: Image<E>,
+    output: Extent,
+    weights: &Points<E>,
+    shared: &mut Buffer<E>,
+    sink_of: impl Fn(usize) -> K + Sync + Send,
+) {
+    let grid = TileGrid::new(output);
+    let cut = Cut::new::<E>(&grid, image.channels);
+    let blocks = weights.columns.div_ceil(BLOCK);
+    let portions = grid.len().div_ceil(cut.portion);
+    if cut.is_local {
+        for_each_task(portions, |portion| {
+            let list = TileList::new(&grid, piece(portion, cut.portion, cut.total));
+            let layout = Layout::new::<E>(list.tiles.len(), image.channels);
+            let tiles = 0..list.tiles.len();
+            with_scratch::<E, _>(layout.len(), Layout::products(cut.chunk).len(), |points, products| {
+                let points = Shared::new(points);
+                E::run(isa, InputTask { image, list: &list, tiles: tiles.clone(), layout, points });
+                for block in 0..blocks {
+                    let (tiles, products, sink) = (tiles.clone(), &mut *products, sink_of(portion));
+                    let multiply =
+                        MultiplyTask { list: &list, tiles, layout, points, weights, block, output, products, sink };
+                    E::run(isa, multiply);
+                }
+            });
+        });
+        return;
+    }
+    for portion in 0..portions {
+        let list = TileList::new(&grid, piece(portion, cut.portion, cut.total));
+        let layout = Layout::new::<E>(list.tiles.len(), image.channels);
+        shared.resize(layout.len());
+        let points = Shared::new(shared);
+        transform_inputs(isa, image, &list, layout, points);
+        let chunks = list.tiles.len().div_ceil(cut.chunk);
+        for_each_task(blocks * chunks, |task| {
+            let (block, chunk) = (task / chunks, task % chunks);
+            let tiles = piece(chunk, cut.chunk, list.tiles.len());
+            let sink = sink_of(portion * cut.portion.div_ceil(cut.chunk) + chunk);
+            with_scratch::<E, _>(0, Layout::products(cut.chunk).len(), |_, products| {
+                let list = &list;
+                E::run(
+                    isa,
+                    MultiplyTask { list, tiles, layout, points, weights, block, output, products, sink },
+                );
+            });
+        });
+    }
+}
+
+/// Transforms tiles on all threads.
+pub(crate) fn transform_inputs<E: Element>(
+    isa: Isa,
+    image: Image<E>,
+    list: &TileList,
+    layout: Layout,
+    points: Shared<E>,
+) {
+    const TILES: usize = 8;
+    for_each_task(list.tiles.len().div_ceil(TILES), |task| {
+        let tiles = piece(task, TILES, list.tiles.len());
+        E::run(isa, InputTask { image, list, tiles, layout, points });
+    });
+}
+
+/// Where the points of tiles lie: position by position, in a position tile by tile, in a tile by channel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    /// Values from one tile to the next.
+    pub(crate) tile: usize,
+    /// Values from one position to the next.
+    pub(crate) position: usize,
+}
+
+impl Layout {
+    pub(crate) fn new<E>(tiles: usize, channels: usize) -> Self {
+        // Rows of tiles start at cache lines; an odd number of lines from one position to the next spreads the
+        // positions over the sets of the first-level cache.
+        let line = 64 / size_of::<E>();
+        let tile = if channels.is_multiple_of(line) { channels } else { channels.next_multiple_of(2) };
+        let lines = (tiles * tile).div_ceil(line) | 1;
+        Self { tile, position: lines * line }
+    }
+
+    /// The products of so many tiles by a block of output channels.
+    fn products(tiles: usize) -> Self {
+        Self::new::<f32>(tiles, BLOCK)
+    }
+
+    pub(crate) fn len(self) -> usize {
+        POSITIONS * self.position
+    }
+}
+
+/// Turns tiles of an image into points.
+struct InputTask<'a, E> {
+    image: Image<E>,
+    list: &'a TileList,
+    tiles: Range<usize>,
+    layout: Layout,
+    points: Shared<E>,
+}
+
+impl<E: Element> Kernel<E> for InputTask<'_, E> {
+    #[inline(always)]
+    unsafe fn run<S: Simd<Stored = E>, const R: usize, const V: usize>(self) {
+        let mut patch = Buffer::zeroed(0);
+        for place in self.tiles.clone() {
+            let tile = self.list.tiles[place];
+            // SAFETY: the tile is one of the image's, and its points are this task's own.
+            unsafe {
+                match (tile.y.is_long(), tile.x.is_long()) {
+                    (true, true) => self.tile::<S, 6, 6>(tile, place, &mut patch),
+                    (true, false) => self.tile::<S, 6, 5>(tile, place, &mut patch),
+                    (false, true) => self.tile::<S, 5, 6>(tile, place, &mut patch),
+                    (false, false) => self.tile::<S, 5, 5>(tile, place, &mut patch),
+                }
+            }
+        }
+    }
+}
+
+impl<E: Element> InputTask<'_, E> {
+    /// # Safety
+    /// As [`Simd`]; the tile is one of the image's, and its points belong to the caller.
+    #[inline(always)]
+    unsafe fn tile<S: Simd<Stored = E>, const Y: usize, const X: usize>(
+        &self,
+        tile: Tile,
+        place: usize,
+        patch: &mut Buffer<E>,
+    ) {
+        let channels = self.image.channels;
+        let (values, pitch) = self.patch::<Y, X>(tile, patch);
+        for channel in (0..channels).step_by(S::LANES) {
+            let count = S::LANES.min(channels - channel);
+            // SAFETY: the patch has `Y` rows of `X` pixels, and the layout room for all positions of the tile.
+            unsafe {
+                let mut columns = [[S::zero(); Y]; X];
+                for (x, column) in columns.iter_mut().enumerate() {
+                    let pixels = std::array::from_fn(|y| {
+                        crate::simd::read_up_to::<S>(values.add(y * pitch + x * channels + channel), count)
+                    });
+                    *column = transforms::input(pixels);
+                }
+                for y in 0..Y {
+                    let row: [S; X] = transforms::input(std::array::from_fn(|x| columns[x][y]));
+                    for (x, value) in row.into_iter().enumerate() {
+                        let position = POINTS * transforms::position::<Y>(y) + transforms::position::<X>(x);
+                        let at = position * self.layout.position + place * self.layout.tile + channel;
+                        crate::simd::write_up_to(value, self.points.get().add(at), count);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The tile's input pixels and the values from one row of them to the next: those of the image, or where the
+    /// tile reaches over its border a copy with zeros around.
+    #[inline(always)]
+    fn patch<const Y: usize, const X: usize>(&self, tile: Tile, patch: &mut Buffer<E>) -> (*const E, usize) {
+        let Image { values, extent, channels, padding } = self.image;
+        let (y, x) = (tile.y.start as isize - padding as isize, tile.x.start as isize - padding as isize);
+        let inside = |start: isize, size: usize, length: usize| start >= 0 && start as usize + size <= length;
+        let row = |y: isize| (tile.image * extent.height + y as usize) * extent.width;
+        if inside(y, Y, extent.height) && inside(x, X, extent.width) {
+            // SAFETY: the pixel lies in the image.
+            let first = unsafe { values.add((row(y) + x as usize) * channels) };
+            return (first, extent.width * channels);
+        }
+        patch.resize(POSITIONS * channels);
+        for (i, pixel) in patch.chunks_exact_mut(channels).take(Y * X).enumerate() {
+            let (y, x) = (y + (i / X) as isize, x + (i % X) as isize);
+            if inside(y, 1, extent.height) && inside(x, 1, extent.width) {
+                // SAFETY: the pixel lies in the image.
+                let source =
+                    unsafe { std::slice::from_raw_parts(values.add((row(y) + x as usize) * channels), channels) };
+                pixel.copy_from_slice(source);
+            } else {
+                pixel.fill(E::default());
+            }
+        }
+        (patch.as_ptr(), X * channels)
+    }
+}
+
+/// Multiplies the points of tiles by those of the weights of a block of output channels, and turns the products into
+/// output.
+struct MultiplyTask<'a, E, K> {
+    list: &'a TileList,
+    tiles: Range<usize>,
+    layout: Layout,
+    points: Shared<E>,
+    weights: &'a Points<E>,
+    block: usize,
+    output: Extent,
+    products: &'a mut [f32],
+    sink: K,
+}
+
+impl<E: Element, K: Sink<E>> Kernel<E> for MultiplyTask<'_, E, K> {
+    #[inline(always)]
+    unsafe fn run<S: Simd<Stored = E>, const R: usize, const V: usize>(mut self) {
+        // SAFETY: the points of all tiles are there, the products are this task's own, and the sink takes the tiles'
+        // pixels.
+        unsafe {
+            for position in 0..POSITIONS {
+                self.multiply::<S, R, V>(position);
+            }
+            for place in self.tiles.clone() {
+                let tile = self.list.tiles[place];
+                match (tile.y.is_long(), tile.x.is_long()) {
+                    (true, true) => self.finish::<S, 6, 6, 4, 4>(tile, place),
+                    (true, false) => self.finish::<S, 6, 5, 4, 3>(tile, place),
+                    (false, true) => self.finish::<S, 5, 6, 3, 4>(tile, place),
+                    (false, false) => self.finish::<S, 5, 5, 3, 3>(tile, place),
+                }
+            }
+        }
+    }
+}
+
+impl<E: Element, K: Sink<E>> MultiplyTask<'_, E, K> {
+    fn channels(&self) -> Range<usize> {
+        piece(self.block, BLOCK, self.weights.columns)
+    }
+
+    /// # Safety
+    /// As [`Simd`]; points and products are as the layouts say.
+    #[inline(always)]
+    unsafe fn multiply<S: Simd<Stored = E>, const R: usize, const V: usize>(&mut self, position: usize) {
+        let places = self.list.with_position(position);
+        let first = places.partition_point(|&place| (place as usize) < self.tiles.start);
+        let last = places.partition_point(|&place| (place as usize) < self.tiles.end);
+        let layout = Layout::products(self.tiles.len());
+        let width = V * S::LANES;
+        let words = self.weights.rows.div_ceil(S::PER_WORD);
+        let channels = self.channels();
+        for start in channels.clone().step_by(width) {
+            let panel = self.weights.panel(position, start / width);
+            for places in places[first..last].chunks(R) {
+                let product = |place: u32, column: usize| {
+                    let place = place as usize - self.tiles.start;
+                    position * layout.position + place * layout.tile + start - channels.start + column
+                };
+                // SAFETY: each place is a tile with points at this position, and has room among the products.
+                unsafe {
+                    let points = self.points.get().add(position * self.layout.position);
+                    with_rows!(places.len(), USED => {
+                        let rows: [*const E; USED] = std::array::from_fn(|r| {
+                            points.add(places[r.min(places.len() - 1)] as usize * self.layout.tile).cast_const()
+                        });
+                        let mut sums = zero_block::<S, USED, V>();
+                        add_product(&mut sums, &rows, words, panel);
+                        for (sums, &place) in sums.iter().zip(places) {
+                            for (v, sum) in sums.iter().enumerate() {
+                                sum.store(self.products.as_mut_ptr().add(product(place, v * S::LANES)));
+                            }
+                        }
+                    });
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Simd`]; the sink takes the tile's pixels.
+    #[inline(always)]
+    unsafe fn finish<S: Simd<Stored = E>, const Y: usize, const X: usize, const H: usize, const W: usize>(
+        &mut self,
+        tile: Tile,
+        place: usize,
+    ) {
+        let layout = Layout::products(self.tiles.len());
+        let products = self.products.as_ptr();
+        let channels = self.channels();
+        let corner = (tile.image * self.output.height + tile.y.start) * self.output.width + tile.x.start;
+        for channel in channels.clone().step_by(S::LANES) {
+            let count = S::LANES.min(channels.end - channel);
+            // SAFETY: all positions of the tile have products.
+            unsafe {
+                let mut columns = [[S::zero(); H]; X];
+                for (x, column) in columns.iter_mut().enumerate() {
+                    let points: [S; Y] = std::array::from_fn(|y| {
+                        let position = POINTS * transforms::position::<Y>(y) + transforms::position::<X>(x);
+                        let place = (place - self.tiles.start) * layout.tile;
+                        S::load(products.add(position * layout.position + place + channel - channels.start))
+                    });
+                    *column = transforms::output(points);
+                }
+                for y in 0..tile.y.used {
+                    let row: [S; W] = transforms::output::<S, X, W>(std::array::from_fn(|x| columns[x][y]));
+                    for (x, &value) in row.iter().enumerate().take(tile.x.used) {
+                        self.sink.put(corner + y * self.output.width + x, channel, count, value);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Vectors of `f32`, one type per instruction set, behind one trait.
+//!
+//! A kernel is written once, generic over [`Simd`], and compiled once per instruction set inside a function that
+//! enables it: every method is `#[inline(always)]`, so that the intrinsics end up in that function's body.
+//!
+//! Sums are always kept in `f32`. What lies in memory has a type of its own, [`Simd::Stored`]: `f32` or
+//! [`Bf16`](crate::Bf16). A matrix product reads memory in *words* of 32 bits, one `f32` or two neighbouring `Bf16`,
+//! and [`Simd::dot`] adds the product of a word that is the same in all lanes and a vector of words.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512_bf16;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
+pub(crate) mod portable;
+
+/// A vector of `LANES` values of type `f32`.
+///
+/// # Safety
+/// Every method may be called only where the CPU has the instruction set that the type stands for. Methods that
+/// take a pointer read or write as many values as they say, which need no alignment.
+pub(crate) unsafe trait Simd: Copy {
+    /// Values in a vector.
+    const LANES: usize;
+    /// What lies in memory.
+    type Stored: crate::Element;
+    /// Values of the stored type in a word of 32 bits.
+    const PER_WORD: usize = 4 / size_of::<Self::Stored>();
+
+    /// Reads `LANES` stored values.
+    unsafe fn read(from: *const Self::Stored) -> Self;
+    /// Writes `LANES` values, rounded to what is stored.
+    unsafe fn write(self, to: *mut Self::Stored);
+    /// Reads the first `count < LANES` stored values; the others are zero.
+    unsafe fn read_first(from: *const Self::Stored, count: usize) -> Self;
+    /// Writes the first `count < LANES` values, rounded to what is stored.
+    unsafe fn write_first(self, to: *mut Self::Stored, count: usize);
+    /// The word at `from`, which may lie anywhere, in every lane.
+    unsafe fn splat_word(from: *const Self::Stored) -> Self;
+    /// `LANES` words.
+    unsafe fn read_words(from: *const Self::Stored) -> Self;
+    /// `self` plus, in each lane, the sum of the products of the values in two words.
+    unsafe fn dot(self, a: Self, b: Self) -> Self;
+
+    /// All zeros.
+    unsafe fn zero() -> Self;
+    /// The same value everywhere.
+    unsafe fn splat(value: f32) -> Self;
+    /// Reads `LANES` values.
+    unsafe fn load(from: *const f32) -> Self;
+    /// Writes `LANES` values.
+    unsafe fn store(self, to: *mut f32);
+    /// Reads the first `count < LANES` values; the others are zero.
+    unsafe fn load_first(from: *const f32, count: usize) -> Self;
+    /// Writes the first `count < LANES` values.
+    unsafe fn store_first(self, to: *mut f32, count: usize);
+    /// `self * b + c`.
+    unsafe fn mul_add(self, b: Self, c: Self) -> Self;
+    /// `self + b`.
+    unsafe fn add(self, b: Self) -> Self;
+    /// `self - b`.
+    unsafe fn sub(self, b: Self) -> Self;
+    /// `self * b`.
+    unsafe fn mul(self, b: Self) -> Self;
+    /// The larger of each pair; `b` where `self` is not a number.
+    unsafe fn max(self, b: Self) -> Self;
+    /// The smaller of each pair; `b` where `self` is not a number.
+    unsafe fn min(self, b: Self) -> Self;
+    /// `value` where `self` is above zero, zero elsewhere.
+    unsafe fn where_positive(self, value: Self) -> Self;
+}
+
+/// What a vector type whose memory holds `f32` does with it: nothing but read and write.
+macro_rules! stored_as_f32 {
+    () => {
+        type Stored = f32;
+
+        #[inline(always)]
+        unsafe fn read(from: *const f32) -> Self {
+            unsafe { Self::load(from) }
+        }
+        #[inline(always)]
+        unsafe fn write(self, to: *mut f32) {
+            unsafe { self.store(to) }
+        }
+        #[inline(always)]
+        unsafe fn read_first(from: *const f32, count: usize) -> Self {
+            unsafe { Self::load_first(from, count) }
+        }
+        #[inline(always)]
+        unsafe fn write_first(self, to: *mut f32, count: usize) {
+            unsafe { self.store_first(to, count) }
+        }
+        #[inline(always)]
+        unsafe fn splat_word(from: *const f32) -> Self {
+            unsafe { Self::splat(*from) }
+        }
+        #[inline(always)]
+        unsafe fn read_words(from: *const f32) -> Self {
+            unsafe { Self::load(from) }
+        }
+        #[inline(always)]
+        unsafe fn dot(self, a: Self, b: Self) -> Self {
+            unsafe { a.mul_add(b, self) }
+        }
+    };
+}
+pub(crate) use stored_as_f32;
+
+/// Reads `count` stored values, at most `LANES`; the others are zero.
+///
+/// # Safety
+/// As [`Simd`]; there are `count` values at `from`.
+#[inline(always)]
+pub(crate) unsafe fn read_up_to<S: Simd>(from: *const S::Stored, count: usize) -> S {
+    // SAFETY: the caller vouches for `count` values.
+    unsafe { if count >= S::LANES { S::read(from) } else { S::read_first(from, count) } }
+}
+
+/// Writes `count` values, at most `LANES`, rounded to what is stored.
+///
+/// # Safety
+/// As [`Simd`]; there is room for `count` values at `to`.
+#[inline(always)]
+pub(crate) unsafe fn write_up_to<S: Simd>(value: S, to: *mut S::Stored, count: usize) {
+    // SAFETY: the caller vouches for room for `count` values.
+    unsafe { if count >= S::LANES { value.write(to) } else { value.write_first(to, count) } }
+}
+
+/// Reads `count` values of type `f32`, at most `LANES`; the others are zero.
+///
+/// # Safety
+/// As [`Simd`]; there are `count` values at `from`.
+#[inline(always)]
+pub(crate) unsafe fn load_up_to<S: Simd>(from: *const f32, count: usize) -> S {
+    // SAFETY: the caller vouches for `count` values.
+    unsafe { if count >= S::LANES { S::load(from) } else { S::load_first(from, count) } }
+}
+
+/// Writes `count` values of type `f32`, at most `LANES`.
+///
+/// # Safety
+/// As [`Simd`]; there is room for `count` values at `to`.
+#[inline(always)]
+pub(crate) unsafe fn store_up_to<S: Simd>(value: S, to: *mut f32, count: usize) {
+    // SAFETY: the caller vouches for room for `count` values.
+    unsafe { if count >= S::LANES { value.store(to) } else { value.store_first(to, count) } }
+}

@@ -1,0 +1,144 @@
+//! What happens to a convolution's sums on their way to memory.
+
+use crate::Element;
+use crate::simd::{Simd, load_up_to, read_up_to, store_up_to, write_up_to};
+
+/// A function applied to every value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activation {
+    /// The value itself.
+    #[default]
+    None,
+    /// `max(x, 0)`.
+    Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+}
+
+/// Takes finished sums of one pixel's channels.
+pub(crate) trait Sink<E>: Copy + Send + Sync {
+    /// Takes the values of `count` channels (at most `LANES`) from `channel` on of output pixel `pixel`.
+    ///
+    /// # Safety
+    /// As [`Simd`]; the pixel and the channels are within the output, and no other thread writes them.
+    unsafe fn put<S: Simd<Stored = E>>(&mut self, pixel: usize, channel: usize, count: usize, value: S);
+}
+
+/// Writes `activation(value + bias + residual)`; where statistics are kept, adds the written value and its square to
+/// those of its channel.
+pub(crate) struct Forward<E> {
+    /// Channel 0 of pixel 0.
+    pub(crate) output: *mut E,
+    /// Values from one pixel to the next.
+    pub(crate) pitch: usize,
+    /// Per channel, or null.
+    pub(crate) bias: *const f32,
+    /// Shaped as the output at its own pitch, or null.
+    pub(crate) residual: *const E,
+    /// Values from one residual pixel to the next.
+    pub(crate) residual_pitch: usize,
+    pub(crate) activation: Activation,
+    /// Sums per channel, then sums of squares per channel, or null.
+    pub(crate) statistics: *mut f32,
+    /// Channels of the statistics.
+    pub(crate) channels: usize,
+}
+
+impl<E> Clone for Forward<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Forward<E> {}
+
+// SAFETY: tasks write disjoint pixels, and each has statistics of its own.
+unsafe impl<E> Send for Forward<E> {}
+// SAFETY: as above.
+unsafe impl<E> Sync for Forward<E> {}
+
+impl<E: Element> Sink<E> for Forward<E> {
+    #[inline(always)]
+    unsafe fn put<S: Simd<Stored = E>>(&mut self, pixel: usize, channel: usize, count: usize, value: S) {
+        // SAFETY: the caller vouches for pixel, channel and count; the pointers are those of whole tensors.
+        unsafe {
+            let mut value = value;
+            if !self.bias.is_null() {
+                value = value.add(load_up_to(self.bias.add(channel), count));
+            }
+            if !self.residual.is_null() {
+                let residual = self.residual.add(pixel * self.residual_pitch + channel);
+                value = value.add(read_up_to::<S>(residual, count));
+            }
+            match self.activation {
+                Activation::None => {}
+                Activation::Relu => value = value.max(S::zero()),
+                Activation::Relu6 => value = value.max(S::zero()).min(S::splat(6.0)),
+            }
+            if !self.statistics.is_null() {
+                add_to::<S>(self.statistics.add(channel), count, value);
+                add_to::<S>(self.statistics.add(self.channels + channel), count, value.mul(value));
+            }
+            write_up_to(value, self.output.add(pixel * self.pitch + channel), count);
+        }
+    }
+}
+
+/// The gradient of a value that was normalised, perhaps added to, and rectified: adds the gradient of another branch,
+/// passes what the `ReLU` passed, and adds what batch normalisation's gradient needs to the sums of its channel.
+#[derive(Clone, Copy)]
+pub(crate) struct Backward {
+    /// Channel 0 of pixel 0 of the gradient; all tensors here have the same pitch.
+    pub(crate) output: *mut f32,
+    /// Values from one pixel to the next.
+    pub(crate) pitch: usize,
+    /// The gradient from another branch, or null.
+    pub(crate) addend: *const f32,
+    /// What the `ReLU` gave, or null where there is none.
+    pub(crate) rectified: *const f32,
+    /// What batch normalisation read, or null where there is none.
+    pub(crate) normalized_from: *const f32,
+    /// Its mean per channel.
+    pub(crate) mean: *const f32,
+    /// Per channel the sum of gradients, then the sum of gradients times deviations from the mean.
+    pub(crate) sums: *mut f32,
+}
+
+// SAFETY: tasks write disjoint pixels, and each has sums of its own.
+unsafe impl Send for Backward {}
+// SAFETY: as above.
+unsafe impl Sync for Backward {}
+
+impl Sink<f32> for Backward {
+    #[inline(always)]
+    unsafe fn put<S: Simd<Stored = f32>>(&mut self, pixel: usize, channel: usize, count: usize, value: S) {
+        // SAFETY: as in `Forward`.
+        unsafe {
+            let at = pixel * self.pitch + channel;
+            let mut value = value;
+            if !self.addend.is_null() {
+                value = value.add(load_up_to(self.addend.add(at), count));
+            }
+            if !self.rectified.is_null() {
+                value = load_up_to::<S>(self.rectified.add(at), count).where_positive(value);
+            }
+            if !self.normalized_from.is_null() {
+                let mean: S = load_up_to(self.mean.add(channel), count);
+                let deviation = load_up_to::<S>(self.normalized_from.add(at), count).sub(mean);
+                add_to::<S>(self.sums.add(channel), count, value);
+                add_to::<S>(self.sums.add(self.pitch + channel), count, value.mul(deviation));
+            }
+            store_up_to(value, self.output.add(at), count);
+        }
+    }
+}
+
+/// Adds to the sums of `count` channels.
+///
+/// # Safety
+/// As [`Simd`]; there are `count` sums.
+#[inline(always)]
+unsafe fn add_to<S: Simd>(sums: *mut f32, count: usize, value: S) {
+    // SAFETY: the caller vouches for the sums.
+    unsafe { store_up_to(load_up_to::<S>(sums, count).add(value), sums, count) }
+}

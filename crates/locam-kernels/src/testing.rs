@@ -1,0 +1,41 @@
+//! What tests of kernels share: values without a pattern, and the one tolerance.
+
+/// `count` values in -1..1 drawn from `seed` (Marsaglia's xorshift).
+pub fn random_values(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// How far kernels may be from their naive twins: `|a - b| <= absolute + relative * |b|`.
+#[derive(Clone, Copy, Debug)]
+pub struct Tolerance {
+    /// Allowed everywhere.
+    pub absolute: f64,
+    /// Allowed in proportion.
+    pub relative: f64,
+}
+
+impl Tolerance {
+    /// For sums of products of values of order one, kept in `f32`; Winograd's transforms lose a digit.
+    pub const F32: Self = Self { absolute: 2e-4, relative: 2e-4 };
+
+    /// Panics at the first value that is too far away.
+    ///
+    /// # Panics
+    /// So it does.
+    pub fn check(self, what: &str, found: impl IntoIterator<Item = f64>, expected: &[f64]) {
+        let mut count = 0;
+        for (i, (found, &expected)) in found.into_iter().zip(expected).enumerate() {
+            let allowed = self.absolute + self.relative * expected.abs();
+            assert!((found - expected).abs() <= allowed, "{what}: value {i} is {found} instead of {expected}");
+            count += 1;
+        }
+        assert_eq!(count, expected.len(), "{what}: too few values");
+    }
+}

@@ -1,0 +1,149 @@
+//! Where a direct convolution reads and writes: which pixels of the input meet which pixel of the output.
+
+use crate::{ConvParams, Extent};
+
+/// A place of the window, as an offset in the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tap {
+    /// Rows below the window's origin; may be negative.
+    pub(crate) y: isize,
+    /// Pixels right of it; may be negative.
+    pub(crate) x: isize,
+}
+
+/// A grid of output pixels, each of which reads the same taps relative to its origin in the input.
+#[derive(Clone, Debug)]
+pub(crate) struct Walk {
+    /// Images, and rows and columns of the grid.
+    pub(crate) grid: Extent,
+    /// The output image that the grid's pixels lie in.
+    pub(crate) output: Extent,
+    /// Output pixels from one of the grid to the next.
+    pub(crate) output_step: usize,
+    /// The grid's first output row and column.
+    pub(crate) output_start: (usize, usize),
+    /// The input image.
+    pub(crate) input: Extent,
+    /// Input pixels from one origin to the next.
+    pub(crate) input_step: usize,
+    /// The window; taps outside the input read zeros.
+    pub(crate) taps: Vec<Tap>,
+}
+
+impl Walk {
+    /// A convolution's way forward.
+    pub(crate) fn forward(params: ConvParams, input: Extent, output: Extent) -> Self {
+        let padding = params.padding as isize;
+        let taps = (0..params.kernel)
+            .flat_map(|y| (0..params.kernel).map(move |x| (y, x)))
+            .map(|(y, x)| Tap { y: y as isize - padding, x: x as isize - padding })
+            .collect();
+        let step = params.stride;
+        Self { grid: output, output, output_step: 1, output_start: (0, 0), input, input_step: step, taps }
+    }
+
+    /// The way over an input that has its padding around it, whole rows of the window at a time.
+    pub(crate) fn over_rows(params: ConvParams, padded: Extent, output: Extent) -> Self {
+        let taps = (0..params.kernel).map(|y| Tap { y: y as isize, x: 0 }).collect();
+        let step = params.stride;
+        Self {
+            grid: output,
+            output,
+            output_step: 1,
+            output_start: (0, 0),
+            input: padded,
+            input_step: step,
+            taps,
+        }
+    }
+
+    /// The way of the gradient to the input, for those of its pixels that lie at `phase` modulo the stride, and the
+    /// places of the window (row by row) that the taps stand for.
+    ///
+    /// An input pixel met the output pixels `(y + padding - kernel_y) / stride` where that division leaves nothing;
+    /// pixels of one phase share the window's places for which it does.
+    pub(crate) fn backward(
+        params: ConvParams,
+        input: Extent,
+        output: Extent,
+        phase: (usize, usize),
+    ) -> (Self, Vec<usize>) {
+        let ConvParams { kernel, stride, padding, .. } = params;
+        let offset = |phase: usize, place: usize| -> Option<isize> {
+            let distance = (phase + padding) as isize - place as isize;
+            (distance.rem_euclid(stride as isize) == 0).then(|| distance.div_euclid(stride as isize))
+        };
+        let (mut taps, mut places) = (Vec::new(), Vec::new());
+        for row in 0..kernel {
+            for column in 0..kernel {
+                if let (Some(y), Some(x)) = (offset(phase.0, row), offset(phase.1, column)) {
+                    taps.push(Tap { y, x });
+                    places.push(row * kernel + column);
+                }
+            }
+        }
+        let along = |length: usize, phase: usize| length.saturating_sub(phase).div_ceil(stride);
+        let grid = Extent {
+            batch: input.batch,
+            height: along(input.height, phase.0),
+            width: along(input.width, phase.1),
+        };
+        let walk = Self {
+            grid,
+            output: input,
+            output_step: stride,
+            output_start: phase,
+            input: output,
+            input_step: 1,
+            taps,
+        };
+        (walk, places)
+    }
+
+    /// Image, row and column of a pixel of the grid.
+    pub(crate) fn place(&self, pixel: usize) -> Place {
+        let (row, x) = (pixel / self.grid.width, pixel % self.grid.width);
+        Place { image: row / self.grid.height, y: row % self.grid.height, x }
+    }
+
+    /// The next pixel of the grid.
+    #[inline(always)]
+    pub(crate) fn next(&self, place: Place) -> Place {
+        let Place { mut image, mut y, mut x } = place;
+        x += 1;
+        if x == self.grid.width {
+            x = 0;
+            y += 1;
+            if y == self.grid.height {
+                y = 0;
+                image += 1;
+            }
+        }
+        Place { image, y, x }
+    }
+
+    /// The output pixel at a place of the grid.
+    #[inline(always)]
+    pub(crate) fn output_pixel(&self, place: Place) -> usize {
+        let y = place.y * self.output_step + self.output_start.0;
+        let x = place.x * self.output_step + self.output_start.1;
+        (place.image * self.output.height + y) * self.output.width + x
+    }
+
+    /// The input pixel that a tap reads at a place of the grid; none outside the input.
+    #[inline(always)]
+    pub(crate) fn input_pixel(&self, place: Place, tap: Tap) -> Option<usize> {
+        let y = (place.y * self.input_step) as isize + tap.y;
+        let x = (place.x * self.input_step) as isize + tap.x;
+        let inside = (0..self.input.height as isize).contains(&y) && (0..self.input.width as isize).contains(&x);
+        inside.then(|| (place.image * self.input.height + y as usize) * self.input.width + x as usize)
+    }
+}
+
+/// A pixel of a grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) image: usize,
+    pub(crate) y: usize,
+    pub(crate) x: usize,
+}
