@@ -16,7 +16,7 @@ mod walk;
 
 pub use buffer::Buffer;
 pub use conv::{
-    Algorithm, Convolution, Output, naive_convolution, naive_convolution_gradients, reorder_weight, restore_weight,
+    Algorithm, ConvGradients, Convolution, GradientOf, GradientWorkspace, InputGradient, Output, naive_convolution, naive_convolution_gradients, reorder_weight, restore_weight,
 };
 pub use element::{Bf16, Element};
 pub use error::KernelError;

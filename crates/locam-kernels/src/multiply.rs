@@ -1,6 +1,6 @@
 //! The block of a matrix product that stays in registers; everything that multiplies comes down to it.
 
-use crate::simd::Simd;
+use crate::simd::{Simd, load_up_to, store_up_to};
 
 /// Sums of `R` rows by `V` vectors of columns.
 pub(crate) type Block<S, const R: usize, const V: usize> = [[S; V]; R];
@@ -38,32 +38,73 @@ pub(crate) unsafe fn add_product<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// Adds a sum of outer products to the block: for each of `count` pixels `R` values at `left[pixel]` times `V` vectors
-/// at `right + pixel * pitch`.
+/// Adds a sum of outer products to the block: for each of `count` pixels `R` values at `left(pixel)` times a row of `V`
+/// vectors at `right(pixel)`, of which `columns` values are there.
 ///
 /// # Safety
-/// As [`Simd`]; there are `count` pointers, with `R` values each, and as many rows of `V` vectors.
+/// As [`Simd`]; there are `R` and `columns` values where the pointers lead.
 #[inline(always)]
 pub(crate) unsafe fn add_outer_products<S: Simd<Stored = f32>, const R: usize, const V: usize>(
     block: &mut Block<S, R, V>,
-    left: impl Fn(usize) -> *const f32,
-    right: *const f32,
-    pitch: usize,
     count: usize,
+    left: impl Fn(usize) -> *const f32,
+    right: impl Fn(usize) -> *const f32,
+    columns: usize,
 ) {
-    for pixel in 0..count {
-        let mut columns = [unsafe { S::zero() }; V];
-        for (v, column) in columns.iter_mut().enumerate() {
-            // SAFETY: the row of this pixel has `V` vectors.
-            *column = unsafe { S::load(right.add(pixel * pitch + v * S::LANES)) };
-        }
-        let row = left(pixel);
+    let add = |block: &mut Block<S, R, V>, row: *const f32, columns: [S; V]| {
         for (r, sums) in block.iter_mut().enumerate() {
-            // SAFETY: there are `R` values at the pixel.
+            // SAFETY: there are `R` values in the row.
             let value = unsafe { S::splat(*row.add(r)) };
             for (sum, column) in sums.iter_mut().zip(columns) {
                 // SAFETY: the caller has the instruction set.
                 *sum = unsafe { value.mul_add(column, *sum) };
+            }
+        }
+    };
+    let there = |v: usize| columns.saturating_sub(v * S::LANES).min(S::LANES);
+    for pixel in 0..count {
+        let row = right(pixel);
+        // SAFETY: `columns` values are there.
+        let vectors = std::array::from_fn(|v| unsafe {
+            if columns >= V * S::LANES { S::load(row.add(v * S::LANES)) } else { load_there(row, v, there(v)) }
+        });
+        add(block, left(pixel), vectors);
+    }
+}
+
+/// Vector `v` of a row, of which `count` values are there.
+///
+/// # Safety
+/// As [`Simd`]; there are so many values.
+#[inline(always)]
+unsafe fn load_there<S: Simd<Stored = f32>>(row: *const f32, v: usize, count: usize) -> S {
+    // SAFETY: nothing is read where nothing is there.
+    unsafe { if count == 0 { S::zero() } else { load_up_to(row.add(v * S::LANES), count) } }
+}
+
+/// Adds the first `columns` values of each row of the block to `sums`, whose rows are `pitch` values apart, or where
+/// `fresh` is set replaces them.
+///
+/// # Safety
+/// As [`Simd`]; the sums are there.
+#[inline(always)]
+pub(crate) unsafe fn add_block<S: Simd<Stored = f32>, const R: usize, const V: usize>(
+    block: &Block<S, R, V>,
+    sums: *mut f32,
+    pitch: usize,
+    columns: usize,
+    fresh: bool,
+) {
+    for (r, row) in block.iter().enumerate() {
+        for (v, &value) in row.iter().enumerate() {
+            let count = columns.saturating_sub(v * S::LANES).min(S::LANES);
+            if count > 0 {
+                // SAFETY: `count` sums are there.
+                unsafe {
+                    let at = sums.add(r * pitch + v * S::LANES);
+                    let before = if fresh { S::zero() } else { load_up_to(at, count) };
+                    store_up_to(before.add(value), at, count);
+                }
             }
         }
     }

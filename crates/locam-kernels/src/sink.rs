@@ -96,9 +96,11 @@ pub(crate) struct Backward {
     pub(crate) addend: *const f32,
     /// What the `ReLU` gave, or null where there is none.
     pub(crate) rectified: *const f32,
+    /// Where the `ReLU` ends: six, or infinity.
+    pub(crate) ceiling: f32,
     /// What batch normalisation read, or null where there is none.
     pub(crate) normalized_from: *const f32,
-    /// Its mean per channel.
+    /// Its mean per channel, or null where there is none.
     pub(crate) mean: *const f32,
     /// Per channel the sum of gradients, then the sum of gradients times deviations from the mean.
     pub(crate) sums: *mut f32,
@@ -120,7 +122,11 @@ impl Sink<f32> for Backward {
                 value = value.add(load_up_to(self.addend.add(at), count));
             }
             if !self.rectified.is_null() {
-                value = load_up_to::<S>(self.rectified.add(at), count).where_positive(value);
+                let rectified: S = load_up_to(self.rectified.add(at), count);
+                value = rectified.where_positive(value);
+                if self.ceiling < f32::INFINITY {
+                    value = S::splat(self.ceiling).sub(rectified).where_positive(value);
+                }
             }
             if !self.normalized_from.is_null() {
                 let mean: S = load_up_to(self.mean.add(channel), count);

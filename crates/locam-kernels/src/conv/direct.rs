@@ -115,24 +115,23 @@ impl<E: Element, K: Sink<E>> Kernel<E> for Task<'_, E, K> {
 
 impl<E: Element, K> Task<'_, E, K> {
     /// Per group of `R` pixels and tap the pointers to what the tap reads, and the output pixels. Pointers past the
-    /// last pixel repeat it.
+    /// last pixel lead to zeros.
     #[inline(always)]
     fn gather<const R: usize>(&self) -> (Vec<[*const E; R]>, Vec<usize>) {
         let (walk, taps) = (self.walk, &self.walk.taps);
         let mut pointers = vec![[self.source.zeros; R]; self.pixels.len().div_ceil(R) * taps.len()];
         let mut outputs = Vec::with_capacity(self.pixels.len());
         let mut place = walk.place(self.pixels.start);
-        for group in pointers.chunks_exact_mut(taps.len()) {
-            for r in 0..R.min(self.pixels.len() - outputs.len()) {
-                outputs.push(walk.output_pixel(place));
-                for (tap, pointers) in taps.iter().zip(group.iter_mut()) {
-                    if let Some(pixel) = walk.input_pixel(place, *tap) {
-                        // SAFETY: the pixel lies in the input.
-                        pointers[r] = unsafe { self.source.values.add(pixel * self.source.pitch) };
-                    }
+        for i in 0..self.pixels.len() {
+            outputs.push(walk.output_pixel(place));
+            let group = &mut pointers[i / R * taps.len()..][..taps.len()];
+            for (tap, pointers) in taps.iter().zip(group) {
+                if let Some(pixel) = walk.input_pixel(place, *tap) {
+                    // SAFETY: the pixel lies in the input.
+                    pointers[i % R] = unsafe { self.source.values.add(pixel * self.source.pitch) };
                 }
-                place = walk.next(place);
             }
+            place = walk.next(place);
         }
         (pointers, outputs)
     }

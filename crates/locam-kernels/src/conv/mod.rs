@@ -2,11 +2,15 @@
 
 mod depthwise;
 pub(crate) mod direct;
+mod gradient;
 mod naive;
 pub(crate) mod tiles;
 pub(crate) mod transforms;
+mod weight_gradient;
 pub(crate) mod winograd;
+mod winograd_gradient;
 
+pub use gradient::{ConvGradients, GradientOf, GradientWorkspace, InputGradient};
 pub use naive::{naive_convolution, naive_convolution_gradients};
 
 use crate::pack::Packed;

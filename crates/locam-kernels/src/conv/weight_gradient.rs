@@ -1,0 +1,160 @@
+//! The gradient to a weight as a sum over pixels of outer products of the input and the output's gradient.
+
+use super::direct::Source;
+use crate::isa::Kernel;
+use crate::multiply::{add_block, add_outer_products, with_rows, zero_block};
+use crate::parallel::{Shared, for_each_task, piece};
+use crate::simd::{Simd, load_up_to, store_up_to};
+use crate::walk::Walk;
+use crate::{Buffer, Element, Isa};
+use std::ops::Range;
+
+/// Pixels whose rows are in the second-level cache together.
+const CHUNK: usize = 256;
+/// Tasks to aim at; where taps and panels give fewer, pixels are dealt out too.
+const LEAST_TASKS: usize = 24;
+
+/// A convolution whose weight's gradient is wanted.
+pub(crate) struct Job<'a> {
+    pub(crate) walk: Walk,
+    pub(crate) source: Source<f32>,
+    /// Values that a tap reads.
+    pub(crate) width: usize,
+    pub(crate) gradient: &'a [f32],
+    /// Channels of the output.
+    pub(crate) channels: usize,
+}
+
+/// Fills `to` with a matrix of `width` x `channels` per tap.
+///
+/// # Safety
+/// The walk's input has the pixels that it says at the source, and the gradient those of its grid.
+pub(crate) unsafe fn outer_products(isa: Isa, job: &Job<'_>, to: &mut [f32], partial: &mut Buffer<f32>) {
+    let pixels = job.walk.grid.pixels();
+    let panels = job.channels.div_ceil(isa.panel());
+    let taps = job.walk.taps.len();
+    in_segments(pixels, taps * panels, to, partial, |segment, task, to| {
+        let (tap, panel) = (task / panels, task % panels);
+        f32::run(isa, Task { job, tap, panel, pixels: segment, to });
+    });
+}
+
+/// Fills `to` with a row of channels per tap.
+///
+/// # Safety
+/// As [`outer_products`].
+pub(crate) unsafe fn depthwise(isa: Isa, job: &Job<'_>, to: &mut [f32], partial: &mut Buffer<f32>) {
+    in_segments(job.walk.grid.pixels(), 1, to, partial, |segment, _, to| {
+        f32::run(isa, DepthwiseTask { job, pixels: segment, to });
+    });
+}
+
+/// Runs `tasks` tasks for each segment of the pixels, each segment with sums of its own, and adds these up in order.
+fn in_segments(
+    pixels: usize,
+    tasks: usize,
+    to: &mut [f32],
+    partial: &mut Buffer<f32>,
+    run: impl Fn(Range<usize>, usize, Shared<f32>) + Sync + Send,
+) {
+    let segments = LEAST_TASKS.div_ceil(tasks).min(pixels.div_ceil(CHUNK)).max(1);
+    let size = pixels.div_ceil(segments).max(1);
+    let len = to.len();
+    if segments == 1 {
+        let to = Shared::new(to);
+        for_each_task(tasks, |task| run(0..pixels, task, to));
+        return;
+    }
+    partial.resize(segments * len);
+    let sums = Shared::new(partial);
+    for_each_task(segments * tasks, |task| {
+        let (segment, task) = (task / tasks, task % tasks);
+        // SAFETY: each segment has sums of its own.
+        let sums = unsafe { Shared::new(sums.slice(segment * len..(segment + 1) * len)) };
+        run(piece(segment, size, pixels), task, sums);
+    });
+    to.copy_from_slice(&partial[..len]);
+    for segment in partial.chunks_exact(len).skip(1) {
+        to.iter_mut().zip(segment).for_each(|(sum, part)| *sum += part);
+    }
+}
+
+/// A tap by a panel of output channels.
+struct Task<'a> {
+    job: &'a Job<'a>,
+    tap: usize,
+    panel: usize,
+    pixels: Range<usize>,
+    to: Shared<f32>,
+}
+
+impl Kernel<f32> for Task<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(self) {
+        let Job { walk, source, width, gradient, channels } = self.job;
+        let first = self.panel * V * S::LANES;
+        let columns = (channels - first).min(V * S::LANES);
+        let mut place = walk.place(self.pixels.start);
+        let mut pointers = Vec::with_capacity(CHUNK);
+        let mut fresh = true;
+        for start in self.pixels.clone().step_by(CHUNK) {
+            let count = CHUNK.min(self.pixels.end - start);
+            pointers.clear();
+            for _ in 0..count {
+                let pixel = walk.input_pixel(place, walk.taps[self.tap]);
+                // SAFETY: the pixel lies in the input.
+                let there = pixel.map(|pixel| unsafe { source.values.add(pixel * source.pitch) });
+                pointers.push(there.unwrap_or(source.zeros));
+                place = walk.next(place);
+            }
+            for row in (0..*width).step_by(R) {
+                // SAFETY: each pointer leads to `width` values, each pixel's gradient has `channels`, and this task
+                // alone writes these columns of the tap.
+                unsafe {
+                    let left = |i: usize| pointers.get_unchecked(i).add(row);
+                    let right = |i: usize| gradient.as_ptr().add((start + i) * channels + first);
+                    let sums = self.to.get().add((self.tap * width + row) * channels + first);
+                    with_rows!(R.min(width - row), USED => {
+                        let mut block = zero_block::<S, USED, V>();
+                        add_outer_products(&mut block, count, left, right, columns);
+                        add_block(&block, sums, *channels, columns, fresh);
+                    });
+                }
+            }
+            fresh = false;
+        }
+    }
+}
+
+/// All taps and channels of some pixels.
+struct DepthwiseTask<'a> {
+    job: &'a Job<'a>,
+    pixels: Range<usize>,
+    to: Shared<f32>,
+}
+
+impl Kernel<f32> for DepthwiseTask<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(self) {
+        let Job { walk, source, gradient, channels, .. } = self.job;
+        let taps = walk.taps.len();
+        // SAFETY: this task has these sums to itself, a row of channels per tap; pixels lie in the input.
+        unsafe {
+            self.to.slice(0..taps * channels).fill(0.0);
+            let mut place = walk.place(self.pixels.start);
+            for pixel in self.pixels.clone() {
+                for (i, tap) in walk.taps.iter().enumerate() {
+                    let Some(input) = walk.input_pixel(place, *tap) else { continue };
+                    for channel in (0..*channels).step_by(S::LANES) {
+                        let count = S::LANES.min(channels - channel);
+                        let value: S = load_up_to(source.values.add(input * source.pitch + channel), count);
+                        let gradient = load_up_to(gradient.as_ptr().add(pixel * channels + channel), count);
+                        let sum = self.to.get().add(i * channels + channel);
+                        store_up_to(value.mul_add(gradient, load_up_to(sum, count)), sum, count);
+                    }
+                }
+                place = walk.next(place);
+            }
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The gradient to a weight by Winograd's algorithm: the adjoint of the way forward. Tiles of the output's gradient
+//! become points, each position is a sum over tiles of outer products, and positions become the window's places.
+
+use super::gradient::GradientWorkspace;
+use super::tiles::{POINTS, Tile, TileGrid, TileList};
+use super::transforms;
+use super::winograd::{Image, Layout, transform_inputs};
+use crate::isa::Kernel;
+use crate::multiply::{add_block, add_outer_products, with_rows, zero_block};
+use crate::parallel::{Shared, for_each_task, piece};
+use crate::simd::{Simd, load_up_to, store_up_to};
+use crate::{Buffer, Element, Extent, Isa};
+use std::ops::Range;
+
+const POSITIONS: usize = POINTS * POINTS;
+/// Bytes of points of input and gradient that are held at a time: within the last-level cache.
+const PORTION_BYTES: usize = 16 << 20;
+
+/// Fills `to` with nine matrices of input channels x output channels.
+///
+/// # Safety
+/// The image's values are there.
+pub(crate) unsafe fn to_weight(
+    isa: Isa,
+    image: Image<f32>,
+    output: Extent,
+    gradient: &[f32],
+    to: &mut [f32],
+    workspace: &mut GradientWorkspace,
+) {
+    let grid = TileGrid::new(output);
+    let rows = image.channels;
+    let columns = to.len() / (9 * rows);
+    let most = (PORTION_BYTES / (POSITIONS * 4 * (rows + columns))).max(1);
+    let portion = grid.len().div_ceil(grid.len().div_ceil(most).max(1)).max(1);
+    let GradientWorkspace { input_points, gradient_points, sums } = workspace;
+    sums.resize(POSITIONS * rows * columns);
+    for (number, start) in (0..grid.len()).step_by(portion).enumerate() {
+        let list = TileList::new(&grid, start..(start + portion).min(grid.len()));
+        let layout = Layout::new::<f32>(list.tiles.len(), rows);
+        input_points.resize(layout.len());
+        let points = Shared::new(input_points);
+        transform_inputs(isa, image, &list, layout, points);
+        let panels = Panels::new(isa, list.tiles.len(), columns);
+        gradient_points.resize(POSITIONS * panels.position);
+        let gradients = Shared::new(gradient_points);
+        const TILES: usize = 8;
+        for_each_task(list.tiles.len().div_ceil(TILES), |task| {
+            let tiles = piece(task, TILES, list.tiles.len());
+            f32::run(isa, GradientTask { gradient, output, list: &list, tiles, panels, points: gradients });
+        });
+        let product = Product { list: &list, layout, points, panels, gradients, rows, fresh: number == 0 };
+        let sums = Shared::new(sums);
+        for_each_task(POSITIONS * panels.count, |task| {
+            let (position, panel) = (task / panels.count, task % panels.count);
+            f32::run(isa, ProductTask { product: &product, position, panel, sums });
+        });
+    }
+    const ROWS: usize = 8;
+    let to = Shared::new(to);
+    for_each_task(rows.div_ceil(ROWS), |task| {
+        let here = piece(task, ROWS, rows);
+        f32::run(isa, FinishTask { sums, rows, columns, here, to });
+    });
+}
+
+/// Where the points of the gradient lie: position by position, in a position panel by panel of channels, in a panel
+/// tile by tile, so that a sum over tiles reads straight through.
+#[derive(Clone, Copy)]
+struct Panels {
+    channels: usize,
+    width: usize,
+    count: usize,
+    panel: usize,
+    position: usize,
+}
+
+impl Panels {
+    fn new(isa: Isa, tiles: usize, channels: usize) -> Self {
+        let width = isa.panel();
+        let count = channels.div_ceil(width);
+        let panel = tiles * width;
+        // An odd number of cache lines, for the sets of the first-level cache.
+        let position = ((count * panel).div_ceil(16) | 1) * 16;
+        Self { channels, width, count, panel, position }
+    }
+
+    fn at(&self, position: usize, place: usize, channel: usize) -> usize {
+        let (panel, lane) = (channel / self.width, channel % self.width);
+        position * self.position + panel * self.panel + place * self.width + lane
+    }
+}
+
+/// Turns tiles of the output's gradient into points.
+struct GradientTask<'a> {
+    gradient: &'a [f32],
+    output: Extent,
+    list: &'a TileList,
+    tiles: Range<usize>,
+    panels: Panels,
+    points: Shared<f32>,
+}
+
+impl Kernel<f32> for GradientTask<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(self) {
+        for place in self.tiles.clone() {
+            let tile = self.list.tiles[place];
+            // SAFETY: the tile is one of the output's, and its points are this task's own.
+            unsafe {
+                match (tile.y.is_long(), tile.x.is_long()) {
+                    (true, true) => self.tile::<S, 6, 6, 4, 4>(tile, place),
+                    (true, false) => self.tile::<S, 6, 5, 4, 3>(tile, place),
+                    (false, true) => self.tile::<S, 5, 6, 3, 4>(tile, place),
+                    (false, false) => self.tile::<S, 5, 5, 3, 3>(tile, place),
+                }
+            }
+        }
+    }
+}
+
+impl GradientTask<'_> {
+    /// # Safety
+    /// As [`Simd`]; the tile is one of the output's, and its points belong to the caller.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const Y: usize, const X: usize, const H: usize, const W: usize>(
+        &self,
+        tile: Tile,
+        place: usize,
+    ) {
+        let (channels, width) = (self.panels.channels, self.output.width);
+        let corner = (tile.image * self.output.height + tile.y.start) * width + tile.x.start;
+        for channel in (0..channels).step_by(S::LANES) {
+            let count = S::LANES.min(channels - channel);
+            // SAFETY: pixels beyond the image count as zeros and are not read.
+            unsafe {
+                let mut columns = [[S::zero(); Y]; W];
+                for (x, column) in columns.iter_mut().enumerate().take(tile.x.used) {
+                    let pixels: [S; H] = std::array::from_fn(|y| {
+                        if y < tile.y.used {
+                            let at = (corner + y * width + x) * channels + channel;
+                            load_up_to(self.gradient.as_ptr().add(at), count)
+                        } else {
+                            S::zero()
+                        }
+                    });
+                    *column = transforms::output_adjoint(pixels);
+                }
+                for y in 0..Y {
+                    let row: [S; X] = transforms::output_adjoint::<S, X, W>(std::array::from_fn(|x| columns[x][y]));
+                    for (x, value) in row.into_iter().enumerate() {
+                        let position = POINTS * transforms::position::<Y>(y) + transforms::position::<X>(x);
+                        let at = self.panels.at(position, place, channel);
+                        store_up_to(value, self.points.get().add(at), count);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The points of both sides of some tiles.
+struct Product<'a> {
+    list: &'a TileList,
+    layout: Layout,
+    points: Shared<f32>,
+    panels: Panels,
+    gradients: Shared<f32>,
+    rows: usize,
+    fresh: bool,
+}
+
+/// A position by a panel of output channels.
+struct ProductTask<'a> {
+    product: &'a Product<'a>,
+    position: usize,
+    panel: usize,
+    sums: Shared<f32>,
+}
+
+impl Kernel<f32> for ProductTask<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(self) {
+        let Product { list, layout, points, panels, gradients, rows, fresh } = *self.product;
+        let places = list.with_position(self.position);
+        let first = self.panel * panels.width;
+        let columns = (panels.channels - first).min(V * S::LANES);
+        for row in (0..rows).step_by(R) {
+            // SAFETY: both sides have points for every place, and this task alone writes these sums.
+            unsafe {
+                let place = |i: usize| *places.get_unchecked(i) as usize;
+                let points = points.get().add(self.position * layout.position + row);
+                let left = |i: usize| points.add(place(i) * layout.tile).cast_const();
+                let gradients = gradients.get().add(panels.at(self.position, 0, first));
+                let right = |i: usize| gradients.add(place(i) * panels.width).cast_const();
+                let sums = self.sums.get().add((self.position * rows + row) * panels.channels + first);
+                with_rows!(R.min(rows - row), USED => {
+                    let mut block = zero_block::<S, USED, V>();
+                    add_outer_products(&mut block, places.len(), left, right, columns);
+                    add_block(&block, sums, panels.channels, columns, fresh);
+                });
+            }
+        }
+    }
+}
+
+/// Turns the sums of some input channels into the window's places.
+struct FinishTask<'a> {
+    sums: &'a Buffer<f32>,
+    rows: usize,
+    columns: usize,
+    here: Range<usize>,
+    to: Shared<f32>,
+}
+
+impl Kernel<f32> for FinishTask<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(self) {
+        let matrix = self.rows * self.columns;
+        for row in self.here.clone() {
+            for column in (0..self.columns).step_by(S::LANES) {
+                let (at, count) = (row * self.columns + column, S::LANES.min(self.columns - column));
+                // SAFETY: there are sums for all positions, and this task alone writes these rows.
+                unsafe {
+                    let mut half = [[S::zero(); 3]; POINTS];
+                    for (x, half) in half.iter_mut().enumerate() {
+                        *half = transforms::weights_adjoint(std::array::from_fn(|y| {
+                            load_up_to(self.sums.as_ptr().add((POINTS * y + x) * matrix + at), count)
+                        }));
+                    }
+                    for y in 0..3 {
+                        let places: [S; 3] =
+                            transforms::weights_adjoint(std::array::from_fn(|x| half[x][y]));
+                        for (x, value) in places.into_iter().enumerate() {
+                            store_up_to(value, self.to.get().add((3 * y + x) * matrix + at), count);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
