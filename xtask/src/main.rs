@@ -1,6 +1,7 @@
 //! Developer commands, run as `cargo xtask COMMAND`: the whole of continuous integration is one of them, so that
 //! what a machine checks and what a person checks is the same.
 
+mod bench_peers;
 mod ci;
 mod readme;
 
@@ -9,8 +10,9 @@ use anyhow::{Result, bail};
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  ci       everything that a change must pass, cheapest check first
-  readme   check that README's pictures exist and that its commands are the ones that ci runs
+  ci            everything that a change must pass, cheapest check first
+  readme        check that README's pictures exist and that its commands are the ones that ci runs
+  bench-peers   measure the engine beside PyTorch, ONNX Runtime, OpenVINO, ncnn and MNN (--help for its options)
 ";
 
 fn main() -> Result<()> {
@@ -19,6 +21,7 @@ fn main() -> Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["ci"] => ci::run(),
         ["readme"] => readme::check(),
+        ["bench-peers", ..] => bench_peers::run(&arguments[1..]),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

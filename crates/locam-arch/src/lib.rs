@@ -18,6 +18,7 @@ mod error;
 mod field;
 mod graph;
 mod name;
+mod state;
 mod table;
 
 pub use error::ArchError;
@@ -26,4 +27,5 @@ pub use graph::{
     Conv, ConvInit, Graph, GraphBuilder, Head, HeadInit, HeadKind, INPUT_CHANNELS, Node, NodeId, Op, Pool,
 };
 pub use name::ArchName;
+pub use state::{StateDict, TensorValue};
 pub use table::{LayerRow, OutputShape};

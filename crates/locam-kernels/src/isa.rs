@@ -52,15 +52,6 @@ impl Isa {
         self.0 == Name::Avx512Bf16
     }
 
-    /// Values of type `f32` in a vector.
-    pub(crate) fn lanes(self) -> usize {
-        match self.0 {
-            Name::Avx512Bf16 | Name::Avx512 => 16,
-            Name::Avx2 => 8,
-            Name::Neon | Name::Portable => 4,
-        }
-    }
-
     /// Output channels that a matrix product computes at a time: the width of a panel of packed weights.
     pub(crate) fn panel(self) -> usize {
         match self.0 {

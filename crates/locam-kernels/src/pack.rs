@@ -17,19 +17,13 @@ pub(crate) struct Packed<E> {
 }
 
 impl<E: Element> Packed<E> {
-    /// Packs the matrices `places` of `weights`, which are each `rows` x `columns`, row-major.
-    pub(crate) fn new(isa: Isa, weights: &[f32], places: &[usize], rows: usize, columns: usize) -> Self {
-        let mut packed = Self::empty();
-        packed.fill(isa, weights, places, rows, columns);
-        packed
-    }
-
     /// Nothing yet.
     pub(crate) fn empty() -> Self {
         Self { values: Buffer::zeroed(0), words: 0, taps: 0, width: 0, panels: 0 }
     }
 
-    /// As [`Packed::new`], in the memory that is there.
+    /// Packs the matrices `places` of `weights`, which are each `rows` x `columns`, row-major, in the memory that is
+    /// there.
     pub(crate) fn fill(&mut self, isa: Isa, weights: &[f32], places: &[usize], rows: usize, columns: usize) {
         let per_word = 4 / size_of::<E>();
         self.width = isa.panel();

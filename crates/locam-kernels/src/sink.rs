@@ -70,10 +70,11 @@ impl<E: Element> Sink<E> for Forward<E> {
                 let residual = self.residual.add(pixel * self.residual_pitch + channel);
                 value = value.add(read_up_to::<S>(residual, count));
             }
+            // The constant first: a value that is not a number stays one.
             match self.activation {
                 Activation::None => {}
-                Activation::Relu => value = value.max(S::zero()),
-                Activation::Relu6 => value = value.max(S::zero()).min(S::splat(6.0)),
+                Activation::Relu => value = S::zero().max(value),
+                Activation::Relu6 => value = S::splat(6.0).min(S::zero().max(value)),
             }
             if !self.statistics.is_null() {
                 add_to::<S>(self.statistics.add(channel), count, value);

@@ -25,5 +25,6 @@ pub use error::{Misshapen, NetError};
 pub use maps::{ChannelChoice, ImageMaps, MIN_INPUT_SIDE, class_maps, to_tensor};
 pub use model::Model;
 pub use network::{MapBias, Network};
-pub use state::{HeadRule, LoadReport, StateDict, TensorValue};
+pub use locam_arch::{StateDict, TensorValue};
+pub use state::{HeadRule, LoadReport};
 pub use weights::{read_weights, write_safetensors};

@@ -79,6 +79,22 @@ pub(crate) unsafe fn convolve<E: Element, K: Sink<E>>(
     });
 }
 
+/// Convolves in one task, for a caller that is one itself.
+///
+/// # Safety
+/// As [`convolve`].
+pub(crate) unsafe fn put_tile<E: Element, K: Sink<E>>(
+    isa: Isa,
+    walk: &Walk,
+    source: Source<E>,
+    weights: &Packed<E>,
+    channels: usize,
+    sink: K,
+) {
+    let (pixels, panels) = (0..walk.grid.pixels(), 0..weights.panels);
+    E::run(isa, Task { walk, source, weights, channels, pixels, panels, sink, stored: PhantomData });
+}
+
 /// A chunk of pixels by some panels.
 struct Task<'a, E, K> {
     walk: &'a Walk,

@@ -4,6 +4,7 @@ mod depthwise;
 pub(crate) mod direct;
 mod gradient;
 mod naive;
+mod pooled;
 pub(crate) mod tiles;
 pub(crate) mod transforms;
 mod weight_gradient;

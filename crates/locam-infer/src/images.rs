@@ -1,0 +1,109 @@
+use crate::InferError;
+use locam_arch::INPUT_CHANNELS;
+use locam_core::{Normalization, Size};
+use locam_kernels::{Buffer, ConvParams, Element, Extent};
+use rayon::prelude::*;
+
+/// Images of equal size, ready for a network.
+#[derive(Clone, Copy, Debug)]
+pub struct Images<'a> {
+    /// How many.
+    pub count: usize,
+    /// The size of each.
+    pub size: Size,
+    /// Their pixels, image after image.
+    pub pixels: Pixels<'a>,
+}
+
+/// Pixel values.
+#[derive(Clone, Copy, Debug)]
+pub enum Pixels<'a> {
+    /// Red, green, blue, row by row, to be normalised.
+    Bytes(&'a [u8], Normalization),
+    /// Normalised already: all red values of an image row by row, then green, then blue.
+    Planes(&'a [f32]),
+}
+
+impl Images<'_> {
+    /// Checks that there are as many values as the size says.
+    ///
+    /// # Errors
+    /// [`InferError::Pixels`].
+    pub fn check(&self) -> Result<(), InferError> {
+        let found = match self.pixels {
+            Pixels::Bytes(values, _) => values.len(),
+            Pixels::Planes(values) => values.len(),
+        };
+        let (count, size) = (self.count, self.size);
+        let expected = self.extent().values(INPUT_CHANNELS)?;
+        if expected == found { Ok(()) } else { Err(InferError::Pixels { count, size, expected, found }) }
+    }
+
+    /// Their extent.
+    pub fn extent(&self) -> Extent {
+        Extent { batch: self.count, height: self.size.height as usize, width: self.size.width as usize }
+    }
+
+    /// Writes the normalised values channels-last, with the padding of the first convolution around each image and a
+    /// value of zero at the end, where kernels on bfloat16 read a pair.
+    pub fn write_padded<E: Element>(&self, params: ConvParams, into: &mut Buffer<E>) {
+        let (extent, padded) = (self.extent(), params.padded(self.extent()));
+        let values = padded.pixels() * INPUT_CHANNELS;
+        into.resize(values + usize::from(size_of::<E>() == 2));
+        into[values..].fill(E::default());
+        let table = match self.pixels {
+            Pixels::Bytes(_, normalization) => byte_values(normalization),
+            Pixels::Planes(_) => Vec::new(),
+        };
+        let row_len = (padded.width * INPUT_CHANNELS).max(1);
+        let edge = params.padding * INPUT_CHANNELS;
+        into[..values].par_chunks_exact_mut(row_len).enumerate().for_each(|(row, into)| {
+            let (image, y) = (row / padded.height, (row % padded.height).wrapping_sub(params.padding));
+            if y >= extent.height {
+                into.fill(E::default());
+                return;
+            }
+            into[..edge].fill(E::default());
+            into[row_len - edge..].fill(E::default());
+            let pixels = into[edge..row_len - edge].as_chunks_mut::<INPUT_CHANNELS>().0;
+            self.write_row(image, y, &table, pixels);
+        });
+    }
+
+    fn write_row<E: Element>(
+        &self,
+        image: usize,
+        y: usize,
+        table: &[[E; INPUT_CHANNELS]],
+        into: &mut [[E; INPUT_CHANNELS]],
+    ) {
+        let Extent { height, width, .. } = self.extent();
+        match self.pixels {
+            Pixels::Bytes(values, _) => {
+                let row = &values[(image * height + y) * width * INPUT_CHANNELS..];
+                for (into, pixel) in into.iter_mut().zip(row.as_chunks::<INPUT_CHANNELS>().0) {
+                    *into = std::array::from_fn(|channel| table[usize::from(pixel[channel])][channel]);
+                }
+            }
+            Pixels::Planes(values) => {
+                let plane = height * width;
+                for (x, into) in into.iter_mut().enumerate() {
+                    let first = image * INPUT_CHANNELS * plane + y * width + x;
+                    *into = std::array::from_fn(|channel| E::from_f32(values[first + channel * plane]));
+                }
+            }
+        }
+    }
+}
+
+/// The normalised value of each byte, per channel.
+fn byte_values<E: Element>(normalization: Normalization) -> Vec<[E; INPUT_CHANNELS]> {
+    let (mean, deviation) = normalization.mean_and_deviation();
+    (0..=255u8)
+        .map(|byte| {
+            std::array::from_fn(|channel| {
+                E::from_f32((f32::from(byte) / 255.0 - mean[channel]) / deviation[channel])
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,299 @@
+//! Max pooling, with the places of the largest values for training, and means over images.
+
+use crate::conv::check_length;
+use crate::isa::Kernel;
+use crate::parallel::{Shared, for_each_task, piece};
+use crate::simd::{Simd, read_up_to, write_up_to};
+use crate::{Element, Extent, Isa, KernelError, PoolParams};
+use std::ops::Range;
+
+/// Max pooling; each value of the output is the largest of its window. Windows never lie wholly outside the image.
+///
+/// # Errors
+/// [`KernelError::Pooling`], [`KernelError::WindowTooLarge`], [`KernelError::Length`].
+pub fn max_pool<E: Element>(
+    isa: Isa,
+    params: PoolParams,
+    extent: Extent,
+    channels: usize,
+    input: &[E],
+    output: &mut [E],
+) -> Result<(), KernelError> {
+    let out = params.output(extent)?;
+    check_length("the input", extent.values(channels)?, input.len())?;
+    check_length("the output", out.values(channels)?, output.len())?;
+    let target = Shared::new(output);
+    let pool = Pool { params, extent, out, channels, input };
+    for_each_task(out.batch * out.height, |row| {
+        E::run(isa, PoolTask { pool: &pool, row, output: target });
+    });
+    Ok(())
+}
+
+struct Pool<'a, E> {
+    params: PoolParams,
+    extent: Extent,
+    out: Extent,
+    channels: usize,
+    input: &'a [E],
+}
+
+impl<E> Pool<'_, E> {
+    /// The part of an axis that the window at `at` covers.
+    fn window(&self, at: usize, length: usize) -> Range<usize> {
+        window(self.params, at, length)
+    }
+
+    fn pixel(&self, image: usize, y: usize, x: usize) -> usize {
+        (image * self.extent.height + y) * self.extent.width + x
+    }
+}
+
+/// The part of an axis that the window at `at` covers.
+fn window(params: PoolParams, at: usize, length: usize) -> Range<usize> {
+    let start = at * params.stride;
+    let end = (start + params.kernel).saturating_sub(params.padding).min(length);
+    start.saturating_sub(params.padding)..end
+}
+
+struct PoolTask<'a, E> {
+    pool: &'a Pool<'a, E>,
+    row: usize,
+    output: Shared<E>,
+}
+
+impl<E: Element> Kernel<E> for PoolTask<'_, E> {
+    #[inline(always)]
+    unsafe fn run<S: Simd<Stored = E>, const R: usize, const V: usize>(self) {
+        let Pool { extent, out, channels, input, params } = *self.pool;
+        let (image, y) = (self.row / out.height, self.row % out.height);
+        let rows = self.pool.window(y, extent.height);
+        for x in 0..out.width {
+            let windows = (rows.clone(), window(params, x, extent.width));
+            let corner = self.pool.pixel(image, 0, 0) * channels;
+            let at = (self.row * out.width + x) * channels;
+            // SAFETY: the window lies in the image, and this task alone writes this row.
+            unsafe {
+                let from = input.as_ptr().add(corner);
+                largest_of::<S>(from, extent.width, windows, channels, self.output.get().add(at));
+            }
+        }
+    }
+}
+
+/// Writes the largest values of a window of an image.
+///
+/// # Safety
+/// As [`Simd`]; the window lies in the image, whose rows have `width` pixels.
+#[inline(always)]
+unsafe fn largest_of<S: Simd>(
+    image: *const S::Stored,
+    width: usize,
+    (rows, columns): (Range<usize>, Range<usize>),
+    channels: usize,
+    output: *mut S::Stored,
+) {
+    for channel in (0..channels).step_by(S::LANES) {
+        let count = S::LANES.min(channels - channel);
+        // SAFETY: the caller vouches for the window.
+        unsafe {
+            let mut largest = S::splat(f32::NEG_INFINITY);
+            for y in rows.clone() {
+                for x in columns.clone() {
+                    // The new value last: where it is not a number, so is the result.
+                    largest = largest.max(read_up_to(image.add((y * width + x) * channels + channel), count));
+                }
+            }
+            write_up_to(largest, output.add(channel), count);
+        }
+    }
+}
+
+/// Pools a rectangle: `between` holds the input pixels at `from`, rows and columns, and the pooled pixels are those of
+/// an image at rows and columns of an output of some extent.
+///
+/// # Safety
+/// The windows lie in the rectangle, and nobody else writes these pixels.
+pub(crate) unsafe fn pool_tile<E: Element>(
+    isa: Isa,
+    params: PoolParams,
+    from: (Range<usize>, Range<usize>),
+    between: &[E],
+    channels: usize,
+    to: (Extent, usize, Range<usize>, Range<usize>),
+    output: Shared<E>,
+) {
+    E::run(isa, TileTask { params, from, between, channels, to, output });
+}
+
+struct TileTask<'a, E> {
+    params: PoolParams,
+    from: (Range<usize>, Range<usize>),
+    between: &'a [E],
+    channels: usize,
+    to: (Extent, usize, Range<usize>, Range<usize>),
+    output: Shared<E>,
+}
+
+impl<E: Element> Kernel<E> for TileTask<'_, E> {
+    #[inline(always)]
+    unsafe fn run<S: Simd<Stored = E>, const R: usize, const V: usize>(self) {
+        let (out, image, ys, xs) = self.to;
+        let (rows, columns) = self.from;
+        let within = |at: usize, whole: &Range<usize>| {
+            let window = window(self.params, at, whole.end);
+            window.start - whole.start..window.end - whole.start
+        };
+        for y in ys {
+            for x in xs.clone() {
+                let at = ((image * out.height + y) * out.width + x) * self.channels;
+                let windows = (within(y, &rows), within(x, &columns));
+                // SAFETY: the caller vouches for windows and pixels.
+                unsafe {
+                    let to = self.output.get().add(at);
+                    largest_of::<S>(self.between.as_ptr(), columns.len(), windows, self.channels, to);
+                }
+            }
+        }
+    }
+}
+
+/// Max pooling that notes, per value of the output, which place of its window (row by row) won: the first of the
+/// largest.
+///
+/// # Errors
+/// As [`max_pool`]; windows may have at most 255 places.
+pub fn max_pool_with_places(
+    params: PoolParams,
+    extent: Extent,
+    channels: usize,
+    input: &[f32],
+    output: &mut [f32],
+    places: &mut [u8],
+) -> Result<(), KernelError> {
+    let out = params.output(extent)?;
+    if params.kernel > 15 {
+        return Err(KernelError::Pooling { params, reason: "with places the window may be at most 15 pixels" });
+    }
+    check_length("the input", extent.values(channels)?, input.len())?;
+    check_length("the output", out.values(channels)?, output.len())?;
+    check_length("the places", output.len(), places.len())?;
+    let pool = Pool { params, extent, out, channels, input };
+    let (output, places) = (Shared::new(output), Shared::new(places));
+    for_each_task(out.batch * out.height, |row| {
+        let (image, y) = (row / out.height, row % out.height);
+        for x in 0..out.width {
+            let at = (row * out.width + x) * channels;
+            // SAFETY: each task has a row of the output.
+            let (best, place) = unsafe { (output.slice(at..at + channels), places.slice(at..at + channels)) };
+            best.fill(f32::NEG_INFINITY);
+            place.fill(0);
+            for wy in pool.window(y, extent.height) {
+                for wx in pool.window(x, extent.width) {
+                    let number = (wy + params.padding - y * params.stride) * params.kernel + wx + params.padding
+                        - x * params.stride;
+                    let from = pool.pixel(image, wy, wx) * channels;
+                    let values = &input[from..from + channels];
+                    for ((best, place), &value) in best.iter_mut().zip(place.iter_mut()).zip(values) {
+                        let wins = value > *best || value.is_nan();
+                        *best = if wins { value } else { *best };
+                        *place = if wins { number as u8 } else { *place };
+                    }
+                }
+            }
+        }
+    });
+    Ok(())
+}
+
+/// The gradient of max pooling: each value of the output's gradient goes to the place that won.
+///
+/// # Errors
+/// As [`max_pool_with_places`].
+pub fn max_pool_gradient(
+    params: PoolParams,
+    extent: Extent,
+    channels: usize,
+    gradient: &[f32],
+    places: &[u8],
+    to_input: &mut [f32],
+) -> Result<(), KernelError> {
+    let out = params.output(extent)?;
+    check_length("the gradient", out.values(channels)?, gradient.len())?;
+    check_length("the places", gradient.len(), places.len())?;
+    check_length("the gradient to the input", extent.values(channels)?, to_input.len())?;
+    let PoolParams { kernel, stride, padding, .. } = params;
+    let target = Shared::new(to_input);
+    // Input row by input row, so that no two tasks write the same values and sums have one order.
+    for_each_task(extent.batch * extent.height, |task| {
+        let (image, row) = (task / extent.height, task % extent.height);
+        let len = extent.width * channels;
+        // SAFETY: each task has a row of the input.
+        let into = unsafe { target.slice(task * len..(task + 1) * len) };
+        into.fill(0.0);
+        let first = (row + padding + 1).saturating_sub(kernel).div_ceil(stride);
+        let last = ((row + padding) / stride).min(out.height - 1);
+        for y in first..=last {
+            let window_row = row + padding - y * stride;
+            for x in 0..out.width {
+                let at = ((image * out.height + y) * out.width + x) * channels;
+                let (gradient, places) = (&gradient[at..at + channels], &places[at..at + channels]);
+                for window_column in 0..kernel {
+                    let Some(column) = (x * stride + window_column).checked_sub(padding) else { continue };
+                    if column >= extent.width {
+                        continue;
+                    }
+                    let number = (window_row * kernel + window_column) as u8;
+                    let into = &mut into[column * channels..(column + 1) * channels];
+                    for ((sum, &gradient), &place) in into.iter_mut().zip(gradient).zip(places) {
+                        *sum += if place == number { gradient } else { 0.0 };
+                    }
+                }
+            }
+        }
+    });
+    Ok(())
+}
+
+/// The mean over the pixels of each image, per channel.
+///
+/// # Errors
+/// [`KernelError::Length`].
+pub fn global_mean<E: Element>(
+    extent: Extent,
+    channels: usize,
+    input: &[E],
+    output: &mut [f32],
+) -> Result<(), KernelError> {
+    check_length("the input", extent.values(channels)?, input.len())?;
+    check_length("the output", extent.batch * channels, output.len())?;
+    let pixels = extent.height * extent.width;
+    for (image, means) in input.chunks_exact((pixels * channels).max(1)).zip(output.chunks_exact_mut(channels)) {
+        means.fill(0.0);
+        for pixel in image.chunks_exact(channels) {
+            means.iter_mut().zip(pixel).for_each(|(mean, value)| *mean += value.to_f32());
+        }
+        means.iter_mut().for_each(|mean| *mean /= pixels as f32);
+    }
+    Ok(())
+}
+
+/// Copies `channels` values per pixel from one tensor to another, each with a pitch and an offset of its own.
+///
+/// # Panics
+/// If the tensors do not have as many pixels.
+pub fn copy_channels(from: (&[f32], usize, usize), to: (&mut [f32], usize, usize), channels: usize) {
+    let ((from, from_pitch, from_offset), (to, to_pitch, to_offset)) = (from, to);
+    assert_eq!(from.len() / from_pitch, to.len() / to_pitch, "as many pixels");
+    const PIXELS: usize = 256;
+    let pixels = from.len() / from_pitch;
+    let target = Shared::new(to);
+    for_each_task(pixels.div_ceil(PIXELS), |task| {
+        for pixel in piece(task, PIXELS, pixels) {
+            let start = pixel * to_pitch + to_offset;
+            // SAFETY: each task has pixels of its own.
+            let to = unsafe { target.slice(start..start + channels) };
+            to.copy_from_slice(&from[pixel * from_pitch + from_offset..][..channels]);
+        }
+    });
+}
