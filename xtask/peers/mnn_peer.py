@@ -64,7 +64,9 @@ def session_worker(path, images, threads):
         given.copyFrom(MNN.Tensor(images.shape, MNN.Halide_Type_Float, images, MNN.Tensor_DimensionType_Caffe))
         interpreter.runSession(session)
         result = interpreter.getSessionOutput(session)
-        host = MNN.Tensor(result.getShape(), MNN.Halide_Type_Float, np.zeros(result.getShape(), np.float32), MNN.Tensor_DimensionType_Caffe)
+        shape = result.getShape()
+        empty = np.zeros(shape, np.float32)
+        host = MNN.Tensor(shape, MNN.Halide_Type_Float, empty, MNN.Tensor_DimensionType_Caffe)
         result.copyToHostTensor(host)
         return np.array(host.getNumpyData(), dtype=np.float32, copy=True)
 

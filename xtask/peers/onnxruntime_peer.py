@@ -1,4 +1,7 @@
-"""ONNX Runtime with all graph optimisations: threads inside each layer, or a session of one thread per share of the batch."""
+"""ONNX Runtime with all graph optimisations.
+
+Its threads work inside each layer, or each runs a session of its own on a share of the batch.
+"""
 
 import onnxruntime
 import streams

@@ -25,8 +25,8 @@ class Peer:
         size = {STREAMS: asked.batch // asked.threads, SINGLE_IMAGES: 1}.get(asked.configuration, asked.batch)
         self.parts = [self.images[start : start + size] for start in range(0, asked.batch, size)]
         compiled = self.compiled(asked, size)
-        wanted = 1 if len(self.parts) == 1 else max(asked.threads, compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        self.queue = openvino.AsyncInferQueue(compiled, min(wanted, len(self.parts)))
+        requests = max(asked.threads, compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self.queue = openvino.AsyncInferQueue(compiled, min(requests, len(self.parts)))
         self.results = [None] * len(self.parts)
         self.queue.set_callback(self.keep)
 

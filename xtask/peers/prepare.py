@@ -75,7 +75,8 @@ def export_mnn(onnx_path, path):
     """
     import _tools
 
-    _tools.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", str(onnx_path), "--MNNModel", str(path), "--bizCode", "peers"])
+    arguments = {"-f": "ONNX", "--modelFile": str(onnx_path), "--MNNModel": str(path), "--bizCode": "peers"}
+    _tools.mnnconvert(["mnnconvert", *(word for option in arguments.items() for word in option)])
     if not path.exists():
         raise RuntimeError("MNN's converter wrote no file")
 

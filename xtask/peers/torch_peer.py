@@ -24,7 +24,8 @@ def configurations(asked):
     if asked.task == "train":
         return [f"autocast, {EAGER}"] if asked.precision == "bf16" else [EAGER]
     if asked.precision == "bf16":
-        return [f"autocast, {EAGER}", f"autocast, {FOLDED}", f"bfloat16 weights, {FOLDED}", f"bfloat16 weights, {FROZEN}"]
+        autocast = [f"autocast, {form}" for form in (EAGER, FOLDED)]
+        return [*autocast, *(f"bfloat16 weights, {form}" for form in (FOLDED, FROZEN))]
     return [EAGER, FOLDED, FROZEN]
 
 

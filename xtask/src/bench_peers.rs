@@ -1,9 +1,10 @@
 //! Our engine beside the systems that users would pick instead, on the same inputs, weights and threads.
 //!
-//! Absolute speeds drift from machine to machine and from minute to minute, so only ratios taken in one run count: ours
-//! and theirs measure in turn, and the median of the pairwise ratios is what is reported. Every system, ours too, is a
-//! child process that speaks one line protocol ([`runner`]) and measures itself, so that none has an advantage from where
-//! the clock stands. A figure counts only if both sides computed the same: outputs are compared before anything is timed.
+//! Absolute speeds drift from machine to machine and from minute to minute, so only ratios taken in one run count:
+//! ours and theirs measure in turn, and the median of the pairwise ratios is what is reported. Every system, ours too,
+//! is a child process that speaks one line protocol ([`runner`]) and measures itself, so that none has an advantage
+//! from where the clock stands. A figure counts only if both sides computed the same: outputs are compared before
+//! anything is timed.
 
 mod environment;
 mod options;
@@ -41,7 +42,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         tables.push(table);
     }
     let mut problems: Vec<String> = tables.iter().flat_map(Table::problems).collect();
-    if options.size.is_full() {
+    if options.scale.is_full() {
         for floor in plan::FLOORS {
             if let Some(verdict) = report::judge(floor, &tables, &options) {
                 println!("{}", verdict.line);
@@ -80,7 +81,7 @@ fn measure_peer(
         isa: section.isa,
         threads: options.threads,
         prepared,
-        size: options.size,
+        scale: options.scale,
     };
     let their_program = if peer.is_ours() { &workplace.ours } else { &workplace.peers };
     let (mut ours, our_start) = Runner::start(&workplace.ours, &job(plan::OURS, section.precision))?;

@@ -70,7 +70,7 @@ impl Workplace {
         if let Some((_, prepared)) = self.prepared.iter().find(|(made, _)| *made == input) {
             return Ok(prepared.clone());
         }
-        let (name, batch, width, height) = match (input, options.size) {
+        let (name, batch, width, height) = match (input, options.scale) {
             (Input::Patches, Scale::Full) => ("patches", options.batch, 224, 224),
             (Input::Patches, Scale::Quick) => ("patches", options.batch, 64, 96),
             (Input::Image, Scale::Full) => ("image", 1, 3000, 2000),

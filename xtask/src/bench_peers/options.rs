@@ -48,7 +48,7 @@ pub(crate) struct Options {
     /// Images in a batch, except where the task is one large image.
     pub(crate) batch: usize,
     /// Full or quick.
-    pub(crate) size: Scale,
+    pub(crate) scale: Scale,
     only: Vec<String>,
     peers: Vec<String>,
 }
@@ -57,14 +57,14 @@ impl Options {
     /// Reads the arguments; `None` if they ask for help.
     pub(crate) fn parse(arguments: &[String]) -> Result<Option<Self>> {
         let mut options =
-            Self { pairs: 5, threads: 2, batch: 32, size: Scale::Full, only: vec![], peers: vec![] };
+            Self { pairs: 5, threads: 2, batch: 32, scale: Scale::Full, only: vec![], peers: vec![] };
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
             let mut value =
                 || rest.next().with_context(|| format!("{argument} needs a value; see bench-peers --help"));
             match argument.as_str() {
                 "--help" | "-h" => return Ok(None),
-                "--quick" => options.size = Scale::Quick,
+                "--quick" => options.scale = Scale::Quick,
                 "--pairs" => options.pairs = number(argument, value()?)?,
                 "--threads" => options.threads = number(argument, value()?)?,
                 "--batch" => options.batch = number(argument, value()?)?,
@@ -73,7 +73,7 @@ impl Options {
                 other => anyhow::bail!("bench-peers has no option {other}; see bench-peers --help"),
             }
         }
-        if options.size == Scale::Quick {
+        if options.scale == Scale::Quick {
             options.batch = options.batch.min(4);
             options.pairs = options.pairs.min(2);
         }
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn defaults_measure_everything() {
         let options = parse("").unwrap().unwrap();
-        assert_eq!((options.pairs, options.threads, options.batch, options.size), (5, 2, 32, Scale::Full));
+        assert_eq!((options.pairs, options.threads, options.batch, options.scale), (5, 2, 32, Scale::Full));
         assert_eq!(options.sections().len(), plan::SECTIONS.len());
     }
 
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn quick_is_small() {
         let options = parse("--quick --pairs 9").unwrap().unwrap();
-        assert_eq!((options.pairs, options.batch, options.size), (2, 4, Scale::Quick));
+        assert_eq!((options.pairs, options.batch, options.scale), (2, 4, Scale::Quick));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The line protocol with a child process that measures itself.
 //!
-//! A runner is started with the whole request on its command line. It loads, warms up, writes its outputs to a file, and
-//! says so in one line of JSON. Each `run` on its standard input is then answered by one measurement; `quit` or the end of
-//! input ends it. An `error` in place of an answer says what went wrong.
+//! A runner is started with the whole request on its command line. It loads, warms up, writes its outputs to a file,
+//! and says so in one line of JSON. Each `run` on its standard input is then answered by one measurement; `quit` or the
+//! end of input ends it. An `error` in place of an answer says what went wrong.
+//!
+//! Two variables of the environment count beside the command line: `LOCAM_ISA=avx2` where a side must do without wider
+//! instructions, and `LOCAM_PEERS_SECONDS`, how long a measurement takes if not two seconds.
 
 use super::environment::Prepared;
 use super::options::Scale;
@@ -43,7 +46,7 @@ pub(crate) struct Job<'a> {
     /// Where its inputs lie, and their size.
     pub(crate) prepared: &'a Prepared,
     /// Whether measurements take their full time.
-    pub(crate) size: Scale,
+    pub(crate) scale: Scale,
 }
 
 /// A runner's first line.
@@ -141,7 +144,7 @@ fn command(program: &Program, job: &Job<'_>) -> Command {
         "native" => command.env_remove("LOCAM_ISA"),
         isa => command.env("LOCAM_ISA", isa),
     };
-    match job.size {
+    match job.scale {
         Scale::Full => command.env_remove("LOCAM_PEERS_SECONDS"),
         Scale::Quick => command.env("LOCAM_PEERS_SECONDS", "0.1"),
     };
@@ -190,7 +193,7 @@ mod tests {
             isa: "avx2",
             threads: 2,
             prepared: &prepared,
-            size: Scale::Quick,
+            scale: Scale::Quick,
         };
         let result =
             Runner::start(&program, &job).and_then(|(mut runner, ready)| Ok((ready, runner.measure()?)));

@@ -1,0 +1,282 @@
+use crate::backward::Backward;
+use crate::forward::Forward;
+use crate::layer::{Layer, LayerWork};
+use crate::optimizer::{Optimizer, OptimizerState};
+use crate::parameters::{ParameterId, Parameters};
+use crate::pool::Pool;
+use locam_arch::{Graph, NodeId, StateDict};
+use locam_infer::{Images, InferError, stages};
+use locam_kernels::{Buffer, Extent, GradientWorkspace, Isa, global_mean};
+use std::rc::Rc;
+
+/// A value of the graph for the current batch.
+#[derive(Debug)]
+pub(crate) struct Value {
+    pub(crate) buffer: Buffer<f32>,
+    pub(crate) extent: Extent,
+    pub(crate) channels: usize,
+}
+
+/// What a training step came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The mean over the batch of the negative log-softmax at each image's own class, before the step.
+    pub loss: f64,
+    /// Per image the logits, before the step.
+    pub logits: Vec<Vec<f32>>,
+}
+
+/// A network while it is trained on the CPU.
+#[derive(Debug)]
+pub struct Trainer {
+    isa: Isa,
+    graph: Graph,
+    layers: Vec<Layer>,
+    parameters: Parameters,
+    head_weight: ParameterId,
+    head_bias: ParameterId,
+    optimizer: Optimizer,
+    state: OptimizerState,
+    images: Buffer<f32>,
+    values: Vec<Value>,
+    workspace: Buffer<f32>,
+    gradient_workspace: GradientWorkspace,
+    pool: Pool,
+}
+
+impl Trainer {
+    /// Takes up the tensors of a network whose head tells `classes` classes apart, for the best instruction set here
+    /// (or the one that `LOCAM_ISA` names).
+    ///
+    /// # Errors
+    /// [`InferError::Weight`] where a tensor is missing or has another shape, [`InferError::Kernel`] where
+    /// `LOCAM_ISA` names no instruction set of this CPU.
+    pub fn new(
+        graph: &Graph,
+        state: &StateDict,
+        classes: usize,
+        optimizer: Optimizer,
+    ) -> Result<Self, InferError> {
+        let isa = Isa::detect()?;
+        let mut parameters = Parameters::default();
+        let layers = stages(graph)
+            .iter()
+            .map(|stage| Layer::new(isa, stage, state, &mut parameters))
+            .collect::<Result<Vec<_>, _>>()?;
+        let head = graph.head();
+        let shape = head.weight_shape(classes);
+        let head_weight = parameters.add(state, format!("{}.weight", head.key), &shape, None)?;
+        let head_bias = parameters.add(state, format!("{}.bias", head.key), &[classes], None)?;
+        let none = Extent { batch: 0, height: 0, width: 0 };
+        let value = || Value { buffer: Buffer::default(), extent: none, channels: 0 };
+        Ok(Self {
+            isa,
+            graph: graph.clone(),
+            layers,
+            head_weight,
+            head_bias,
+            optimizer,
+            state: optimizer.start(&parameters.lengths()),
+            parameters,
+            images: Buffer::default(),
+            values: graph.nodes().iter().map(|_| value()).collect(),
+            workspace: Buffer::default(),
+            gradient_workspace: GradientWorkspace::default(),
+            pool: Pool::default(),
+        })
+    }
+
+    /// The instruction set in use.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// One step of the optimiser on a batch, with batch normalisation by the batch's own statistics. Where the loss is
+    /// not finite the parameters stay as they were.
+    ///
+    /// # Errors
+    /// [`InferError::Pixels`], or [`InferError::Kernel`] where the images are too small for a layer's window.
+    ///
+    /// # Panics
+    /// If there is not one label per image, or a label is no class.
+    pub fn step(
+        &mut self,
+        images: Images<'_>,
+        labels: &[usize],
+        learning_rate: f64,
+    ) -> Result<Outcome, InferError> {
+        assert_eq!(labels.len(), images.count, "one label per image");
+        images.check()?;
+        let extent = self.forward(images)?;
+        let (means, outcome, to_logits) = self.loss(extent, labels)?;
+        if outcome.loss.is_finite() {
+            self.backward(images.extent(), extent, &means, &to_logits)?;
+            self.optimizer.step(&mut self.parameters, &mut self.state, learning_rate);
+        }
+        Ok(outcome)
+    }
+
+    /// All tensors under torchvision's names, batch normalisation's running statistics included.
+    pub fn state_dict(&self) -> StateDict {
+        let mut state = self.parameters.state_dict();
+        for layer in &self.layers {
+            if let LayerWork::Conv(conv) = &layer.work
+                && let Some(norm) = &conv.norm
+            {
+                norm.export(&mut state);
+            }
+        }
+        state
+    }
+
+    /// The gradients of the last step by the names of their parameters.
+    pub fn gradients(&self) -> StateDict {
+        self.parameters.gradients()
+    }
+
+    /// What the optimiser remembers.
+    pub fn optimizer_state(&self) -> &OptimizerState {
+        &self.state
+    }
+
+    /// Takes up what [`Trainer::optimizer_state`] gave; `None` where it does not fit the parameters.
+    #[must_use]
+    pub fn set_optimizer_state(&mut self, state: OptimizerState) -> Option<()> {
+        let fits = |a: &[Vec<f32>], b: &[Vec<f32>]| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.len() == b.len())
+        };
+        let fitting = fits(&state.first, &self.state.first) && fits(&state.second, &self.state.second);
+        fitting.then(|| self.state = state)
+    }
+
+    /// Runs the network; gives the extent of the last feature maps.
+    fn forward(&mut self, images: Images<'_>) -> Result<Extent, InferError> {
+        for layer in &mut self.layers {
+            if let LayerWork::Conv(conv) = &mut layer.work {
+                conv.prepare(&self.parameters)?;
+                if layer.input == NodeId(0) {
+                    images.write_padded(conv.params(), &mut self.images);
+                }
+            }
+        }
+        let mut forward = Forward {
+            isa: self.isa,
+            graph: &self.graph,
+            parameters: &self.parameters,
+            images: (images.extent(), &self.images),
+            values: &mut self.values,
+            workspace: &mut self.workspace,
+        };
+        for layer in &mut self.layers {
+            forward.layer(layer)?;
+        }
+        Ok(self.values[self.graph.nodes().len() - 1].extent)
+    }
+
+    /// The head: the means of the features, the loss, and the gradient to the logits.
+    fn loss(&self, extent: Extent, labels: &[usize]) -> Result<(Vec<f32>, Outcome, Vec<f32>), InferError> {
+        let features = &self.values[self.graph.nodes().len() - 1];
+        let channels = features.channels;
+        let mut means = vec![0.0; extent.batch * channels];
+        global_mean(extent, channels, &*features.buffer, &mut means)?;
+        let (weight, bias) =
+            (self.parameters.values(self.head_weight), self.parameters.values(self.head_bias));
+        let logit = |means: &[f32], class: usize| {
+            let row = &weight[class * channels..][..channels];
+            let product: f64 = means.iter().zip(row).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+            (product + f64::from(bias[class])) as f32
+        };
+        let logits: Vec<Vec<f32>> = means
+            .chunks_exact(channels)
+            .map(|means| (0..bias.len()).map(|class| logit(means, class)).collect())
+            .collect();
+        let (mut loss, mut to_logits) = (0.0, Vec::with_capacity(labels.len() * bias.len()));
+        for (row, &label) in logits.iter().zip(labels) {
+            let highest = row.iter().fold(f64::NEG_INFINITY, |highest, &logit| highest.max(f64::from(logit)));
+            let sum: f64 = row.iter().map(|&logit| (f64::from(logit) - highest).exp()).sum();
+            loss += highest + sum.ln() - f64::from(row[label]);
+            to_logits.extend(row.iter().enumerate().map(|(class, &logit)| {
+                let probability = (f64::from(logit) - highest).exp() / sum;
+                ((probability - f64::from(u8::from(class == label))) / labels.len() as f64) as f32
+            }));
+        }
+        loss /= labels.len() as f64;
+        Ok((means, Outcome { loss, logits }, to_logits))
+    }
+
+    fn backward(
+        &mut self,
+        images: Extent,
+        extent: Extent,
+        means: &[f32],
+        to_logits: &[f32],
+    ) -> Result<(), InferError> {
+        let last = NodeId(self.graph.nodes().len() - 1);
+        let to_features = self.head_gradients(extent, means, to_logits);
+        let mut backward = Backward {
+            isa: self.isa,
+            graph: &self.graph,
+            parameters: &mut self.parameters,
+            images: (images, &self.images),
+            values: &self.values,
+            pending: self.values.iter().map(|_| None).collect(),
+            readers: readers(&self.layers, self.values.len(), last),
+            pool: &mut self.pool,
+            workspace: &mut self.gradient_workspace,
+        };
+        backward.add(last, Rc::new(to_features), &mut self.layers)?;
+        for place in (0..self.layers.len()).rev() {
+            let (makers, rest) = self.layers.split_at_mut(place);
+            backward.layer(&mut rest[0], makers)?;
+        }
+        Ok(())
+    }
+
+    /// Fills the gradients of the head's parameters and gives the one to the last feature maps.
+    fn head_gradients(&mut self, extent: Extent, means: &[f32], to_logits: &[f32]) -> Buffer<f32> {
+        let channels = self.graph.head().in_features;
+        let classes = to_logits.len() / extent.batch;
+        let pixels = extent.height * extent.width;
+        let rows = || to_logits.chunks_exact(classes).zip(means.chunks_exact(channels));
+        let to_bias = self.parameters.gradient(self.head_bias);
+        to_bias.fill(0.0);
+        rows().for_each(|(row, _)| to_bias.iter_mut().zip(row).for_each(|(sum, value)| *sum += value));
+        let to_weight = self.parameters.gradient(self.head_weight);
+        to_weight.fill(0.0);
+        for (row, means) in rows() {
+            for (sums, &value) in to_weight.chunks_exact_mut(channels).zip(row) {
+                sums.iter_mut().zip(means).for_each(|(sum, mean)| *sum += value * mean);
+            }
+        }
+        let mut to_features = self.pool.take(extent.pixels() * channels);
+        let weight = self.parameters.values(self.head_weight);
+        let images = to_features.chunks_exact_mut(pixels * channels);
+        for (image, row) in images.zip(to_logits.chunks_exact(classes)) {
+            let (first, others) = image.split_at_mut(channels);
+            first.fill(0.0);
+            for (weights, &value) in weight.chunks_exact(channels).zip(row) {
+                let share = value / pixels as f32;
+                first.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += share * weight);
+            }
+            others.chunks_exact_mut(channels).for_each(|pixel| pixel.copy_from_slice(first));
+        }
+        to_features
+    }
+}
+
+/// Per value how many layers read it; the head reads the last one.
+fn readers(layers: &[Layer], values: usize, last: NodeId) -> Vec<usize> {
+    let mut readers = vec![0; values];
+    readers[last.0] += 1;
+    for layer in layers {
+        match &layer.work {
+            LayerWork::Concat(parts) => parts.iter().for_each(|part| readers[part.0] += 1),
+            LayerWork::MaxPool { .. } => readers[layer.input.0] += 1,
+            LayerWork::Conv(conv) => {
+                readers[layer.input.0] += 1;
+                conv.residual.iter().for_each(|residual| readers[residual.0] += 1);
+            }
+        }
+    }
+    readers
+}
