@@ -1,4 +1,5 @@
 use crate::Element;
+use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 
 /// Bytes of a cache line; vectors that straddle two take twice as long.
@@ -41,10 +42,12 @@ impl<E: Element> Buffer<E> {
     pub fn resize(&mut self, len: usize) {
         let lines = (len * size_of::<E>()).div_ceil(LINE);
         if lines > self.lines.len() {
-            // Asked for zeroed, so that the system's fresh pages are not touched before they are used.
             self.lines = Vec::new();
-            self.lines = vec![Line([0; LINE]); lines];
-            advise_huge_pages(&mut self.lines);
+            let mut fresh = Vec::with_capacity(lines);
+            // Before the first touch, which is what gives memory its pages.
+            advise_huge_pages(&fresh.spare_capacity_mut()[..lines]);
+            fresh.resize(lines, Line([0; LINE]));
+            self.lines = fresh;
         }
         self.len = len;
     }
@@ -80,7 +83,7 @@ impl<E> std::fmt::Debug for Buffer<E> {
 /// Asks for pages of 2 MiB where there are such: a kernel touches dozens of places far apart at once, and with small
 /// pages waits for their addresses.
 #[cfg(target_os = "linux")]
-fn advise_huge_pages(lines: &mut [Line]) {
+fn advise_huge_pages(lines: &[MaybeUninit<Line>]) {
     const HUGE: usize = 2 << 20;
     let start = (lines.as_ptr() as usize).next_multiple_of(HUGE);
     let end = (lines.as_ptr() as usize + size_of_val(lines)) / HUGE * HUGE;
@@ -92,4 +95,4 @@ fn advise_huge_pages(lines: &mut [Line]) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn advise_huge_pages(_: &mut [Line]) {}
+fn advise_huge_pages(_: &[MaybeUninit<Line>]) {}

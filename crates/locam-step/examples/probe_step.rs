@@ -22,7 +22,7 @@ fn main() {
     let im = Images { count: b, size: Size::new(w, h), pixels: Pixels::Bytes(&px, Normalization::Imagenet) };
     let mut best = f64::MAX;
     let labels: Vec<usize> = (0..b).map(|i| i % 4).collect();
-    for _ in 0..5 { let s = Instant::now(); let l = t.step(im, &labels, 1e-3).unwrap(); best = best.min(s.elapsed().as_secs_f64()); println!("{}", l.loss); }
+    for _ in 0..5 { let s = Instant::now(); let l = t.step(im, &labels, 1e-3).unwrap(); best = best.min(s.elapsed().as_secs_f64()); let f = std::fs::read_to_string("/proc/self/stat").unwrap(); let f: Vec<&str> = f.split(' ').collect(); println!("{} {:.0} ms faults {}", l.loss, s.elapsed().as_secs_f64()*1e3, f[9]); }
     println!("{:.1} ms  {:.1} img/s", best * 1e3, b as f64 / best);
     println!("{}", std::fs::read_to_string("/proc/self/status").unwrap().lines().find(|l| l.starts_with("VmHWM")).unwrap());
 }
