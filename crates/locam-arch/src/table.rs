@@ -1,5 +1,6 @@
 use crate::{ArchError, Conv, Field, Graph, Node, NodeId, Op, Pool};
 use locam_core::Size;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Shape of one image's values behind a layer.
@@ -88,6 +89,19 @@ impl Graph {
         list.push((format!("{}.weight", self.head().key), self.head().weight_shape(classes)));
         list.push((format!("{}.bias", self.head().key), vec![classes]));
         list
+    }
+
+    /// Shapes of all tensors of a state dict by their names: those that training changes, and batch normalisation's
+    /// running statistics.
+    pub fn state_shapes(&self, classes: usize) -> BTreeMap<String, Vec<usize>> {
+        let mut shapes: BTreeMap<_, _> = self.parameters(classes).into_iter().collect();
+        for node in self.nodes() {
+            if let Op::BatchNorm { key, channels } = &node.op {
+                shapes.insert(format!("{key}.running_mean"), vec![*channels]);
+                shapes.insert(format!("{key}.running_var"), vec![*channels]);
+            }
+        }
+        shapes
     }
 
     /// How many numbers training changes.

@@ -35,6 +35,13 @@ pub(crate) enum Command {
     /// Look into or export models
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Measure how fast this machine trains and finds, and how near that is to what it can do
+    #[command(after_help = "\
+Examples:
+  locam bench
+  locam bench --task train --arch resnet50 --batch 16
+  locam bench --task image --size 3000x2000 --precision bf16 --json")]
+    Bench(BenchArgs),
     /// Generate smears, train, locate, and write a page with the results: no data needed
     #[command(after_help = "Example:\n  locam demo --out demo")]
     Demo(DemoArgs),
@@ -190,6 +197,45 @@ pub(crate) struct LocatorArgs {
     /// auto, cpu, cuda or wgpu
     #[arg(long, default_value = "auto")]
     pub(crate) device: String,
+    /// f32, or bf16: faster on CPUs with AVX512-BF16, with two to three digits
+    #[arg(long, default_value = "f32")]
+    pub(crate) precision: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// infer: patches to logits; train: steps of SGD; image: one whole image to its last feature maps
+    #[arg(long, value_enum, default_value = "infer")]
+    pub(crate) task: BenchTaskArg,
+    /// The network
+    #[arg(long, default_value = "resnet18")]
+    pub(crate) arch: String,
+    /// Images at a time; always 1 for the task image
+    #[arg(long, default_value_t = 32)]
+    pub(crate) batch: usize,
+    /// Size of the images, as WIDTHxHEIGHT [default: 224x224, and 3000x2000 for the task image]
+    #[arg(long, value_parser = parse_size)]
+    pub(crate) size: Option<(u32, u32)>,
+    /// Threads [default: one per core]
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// f32 or bf16; training is in f32
+    #[arg(long, default_value = "f32")]
+    pub(crate) precision: String,
+    /// Print the time of every layer (not for training)
+    #[arg(long)]
+    pub(crate) layers: bool,
+    /// End with one line of JSON on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `locam bench` measures.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum BenchTaskArg {
+    Infer,
+    Train,
+    Image,
 }
 
 #[derive(Debug, Args)]

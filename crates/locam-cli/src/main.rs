@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => commands::assess::evaluate(&args),
         Command::Data(command) => commands::data::run(command),
         Command::Model(command) => commands::model::run(command),
+        Command::Bench(args) => commands::bench::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
     };
     match result {

@@ -7,6 +7,9 @@ pub enum InferError {
     /// A layer that no kernel can compute on these images or this CPU.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+    /// A precision that there is not.
+    #[error("there is no precision `{0}`; choose f32 or bf16")]
+    Precision(String),
     /// Weights that do not belong to the architecture.
     #[error("the weights have no tensor `{key}` of shape {shape:?}")]
     Weight {

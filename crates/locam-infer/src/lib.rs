@@ -8,6 +8,7 @@
 
 mod error;
 mod fold;
+mod head;
 mod images;
 mod network;
 mod plan;
@@ -16,5 +17,7 @@ mod stages;
 pub use error::InferError;
 pub use fold::{conv_params, tensor};
 pub use images::{Images, Pixels};
-pub use plan::{Features, Plan, Precision};
+pub use head::{Features, Head};
+pub use network::StepTime;
+pub use plan::{Plan, Precision};
 pub use stages::{Stage, Work, stages};

@@ -5,6 +5,7 @@ use locam_kernels::{
     Activation, Algorithm, Buffer, ConvParams, Convolution, Element, Extent, Isa, Output, PoolParams, max_pool,
 };
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// The convolutional part of a network, folded, with every value's place in memory.
 #[derive(Debug)]
@@ -12,6 +13,17 @@ pub(crate) struct Network<E> {
     isa: Isa,
     steps: Vec<Step<E>>,
     slots: usize,
+}
+
+/// How long a step of a plan took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepTime {
+    /// The convolution's key, or the kind of step.
+    pub name: String,
+    /// Seconds.
+    pub seconds: f64,
+    /// Multiplications and additions in pairs, counted as for a direct convolution.
+    pub multiply_adds: u64,
 }
 
 /// Memory of a run; lend the same to the next one.
@@ -24,6 +36,7 @@ pub(crate) struct Memory<E> {
 
 #[derive(Debug)]
 struct Step<E> {
+    name: String,
     work: Kernels<E>,
     /// Where it reads; the images themselves where there is none.
     input: Option<Place>,
@@ -55,6 +68,11 @@ impl<E: Element> Network<E> {
         let mut rest = stages.iter().enumerate().peekable();
         while let Some((number, stage)) = rest.next() {
             let input = (stage.input != NodeId(0)).then(|| places.of(stage.input));
+            let name = match &stage.work {
+                Work::Conv { conv, .. } => conv.key.clone(),
+                Work::MaxPool(_) => "max pool".to_owned(),
+                Work::Concat(_) => String::new(),
+            };
             let (work, number, output) = match &stage.work {
                 // Its parts were written where they belong.
                 Work::Concat(_) => {
@@ -83,7 +101,7 @@ impl<E: Element> Network<E> {
                 }
             };
             let output = places.make(output);
-            steps.push(Step { work, input, output });
+            steps.push(Step { name, work, input, output });
             places.release(number);
         }
         Ok(Self { isa, steps, slots: places.slots })
@@ -102,6 +120,7 @@ impl<E: Element> Network<E> {
         &self,
         images: Images<'_>,
         memory: &'m mut Memory<E>,
+        times: &mut Vec<StepTime>,
     ) -> Result<(Extent, &'m [E]), InferError> {
         images.check()?;
         memory.slots.resize_with(self.slots, Buffer::default);
@@ -115,7 +134,9 @@ impl<E: Element> Network<E> {
             let extent = step.output_extent(input)?;
             let mut output = std::mem::take(&mut memory.slots[step.output.slot]);
             output.resize(extent.values(step.output.pitch)?);
+            let start = Instant::now();
             let done = step.run(self.isa, input, memory, &mut output);
+            times.push(step.time(input, start.elapsed()));
             (memory.slots[step.output.slot], extents[step.output.slot]) = (output, extent);
             done?;
             last = step.output.slot;
@@ -125,6 +146,15 @@ impl<E: Element> Network<E> {
 }
 
 impl<E: Element> Step<E> {
+    fn time(&self, input: Extent, took: Duration) -> StepTime {
+        let multiply_adds = |params: ConvParams| params.output(input).map_or(0, |out| params.multiply_adds(out));
+        StepTime {
+            name: self.name.clone(),
+            seconds: took.as_secs_f64(),
+            multiply_adds: self.work.params().map_or(0, multiply_adds),
+        }
+    }
+
     fn output_extent(&self, input: Extent) -> Result<Extent, InferError> {
         Ok(match &self.work {
             Kernels::Conv { conv, .. } => conv.params().output(input)?,

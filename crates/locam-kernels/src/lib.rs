@@ -1,4 +1,16 @@
-//! probe docs
+//! The arithmetic of convolutional networks on slices: convolution and its gradients, batch normalisation, pooling.
+//!
+//! Tensors are channels-last slices with an [`Extent`]; nothing here knows a framework. Every loop that multiplies comes
+//! down to one block of sums that stays in registers ([`multiply`]), fed in four ways: gathered rows for any window and
+//! stride, whole rows for images with few channels, Winograd's points for windows of 3x3, and outer products for the
+//! gradients of weights. What only touches memory (bias, residual, rectifier, statistics, gradients of rectifiers and
+//! normalisation) is done while a convolution writes its output ([`sink`]).
+//!
+//! A kernel is written once, generic over the vector type ([`simd`]), and compiled once per instruction set ([`Isa`]).
+//! Work is cut by its shape alone, so results do not depend on the number of threads. This is the one crate of the
+//! workspace with `unsafe` code: public functions check every length, and the naive twins (`naive_*`) check the rest.
+#![allow(rustdoc::private_intra_doc_links, reason = "the overview names the parts for whoever reads the code")]
+
 mod buffer;
 mod conv;
 mod element;
@@ -8,6 +20,7 @@ mod multiply;
 mod norm;
 mod pack;
 mod parallel;
+mod peak;
 mod pool;
 mod shape;
 mod simd;
@@ -25,6 +38,7 @@ pub use error::KernelError;
 pub use isa::{ISA_VARIABLE, Isa};
 use isa::Kernel;
 pub use norm::{BatchNorm, NormGradient, add_assign, carry_gradient};
+pub use peak::measured_peak;
 pub use pool::{copy_channels, global_mean, max_pool, max_pool_gradient, max_pool_with_places};
 pub use shape::{ConvParams, Extent, PoolParams};
 pub use sink::Activation;

@@ -37,11 +37,20 @@ impl FromStr for DeviceChoice {
     }
 }
 
-/// The chosen device, without automatic differentiation, and how to call it in a message.
+/// What computes.
+#[derive(Clone, Debug)]
+pub enum Compute {
+    /// Our kernels on the CPU.
+    Cpu,
+    /// Burn on another device, without automatic differentiation.
+    Burn(Device),
+}
+
+/// What computes on the chosen device, and how to call it in a message.
 ///
 /// # Errors
 /// [`NetError::Device`] where the choice is not built into this program, or no such device is there.
-pub fn select(choice: DeviceChoice) -> Result<(Device, String), NetError> {
+pub fn select(choice: DeviceChoice) -> Result<(Compute, String), NetError> {
     match choice {
         DeviceChoice::Cpu => Ok(cpu()),
         DeviceChoice::Cuda => cuda(),
@@ -50,37 +59,37 @@ pub fn select(choice: DeviceChoice) -> Result<(Device, String), NetError> {
     }
 }
 
-fn cpu() -> (Device, String) {
+fn cpu() -> (Compute, String) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    (Device::flex(), format!("CPU ({threads} threads)"))
+    (Compute::Cpu, format!("CPU ({threads} threads)"))
 }
 
 #[cfg(feature = "cuda")]
-fn cuda() -> Result<(Device, String), NetError> {
+fn cuda() -> Result<(Compute, String), NetError> {
     first(burn::tensor::DeviceType::Cuda, "CUDA")
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda() -> Result<(Device, String), NetError> {
+fn cuda() -> Result<(Compute, String), NetError> {
     Err(not_built_in("cuda"))
 }
 
 #[cfg(feature = "wgpu")]
-fn wgpu() -> Result<(Device, String), NetError> {
+fn wgpu() -> Result<(Compute, String), NetError> {
     first(burn::tensor::DeviceType::Wgpu, "wgpu")
 }
 
 #[cfg(not(feature = "wgpu"))]
-fn wgpu() -> Result<(Device, String), NetError> {
+fn wgpu() -> Result<(Compute, String), NetError> {
     Err(not_built_in("wgpu"))
 }
 
 /// The first device of a kind. A driver that is missing makes the runtime panic while it looks for devices, which
 /// means the same as no device.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-fn first(kind: burn::tensor::DeviceType, name: &str) -> Result<(Device, String), NetError> {
+fn first(kind: burn::tensor::DeviceType, name: &str) -> Result<(Compute, String), NetError> {
     let found = std::panic::catch_unwind(|| Device::enumerate(kind).into_iter().next());
-    found.ok().flatten().map(|device| (device, name.to_owned())).ok_or_else(|| {
+    found.ok().flatten().map(|device| (Compute::Burn(device), name.to_owned())).ok_or_else(|| {
         NetError::Device(format!("no {name} device was found; check its driver, or choose another device"))
     })
 }
@@ -108,8 +117,8 @@ mod tests {
 
     #[test]
     fn the_processor_is_always_there() {
-        let (device, name) = select(DeviceChoice::Cpu).unwrap();
-        assert!(!device.is_autodiff() && name.starts_with("CPU ("));
+        let (compute, name) = select(DeviceChoice::Cpu).unwrap();
+        assert!(matches!(compute, Compute::Cpu) && name.starts_with("CPU ("));
         select(DeviceChoice::Auto).unwrap();
     }
 

@@ -1,5 +1,6 @@
 use locam_arch::ArchError;
 use locam_core::Size;
+use locam_infer::InferError;
 use std::{fmt, io, path::PathBuf};
 
 /// A tensor whose shape in a file is not the network's.
@@ -25,6 +26,9 @@ pub enum NetError {
     /// The architecture is unknown, or the input too small for it.
     #[error(transparent)]
     Arch(#[from] ArchError),
+    /// The CPU engine refuses.
+    #[error(transparent)]
+    Infer(#[from] InferError),
     /// A file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {

@@ -10,8 +10,8 @@ use rand_chacha::{
 use sha2::{Digest as _, Sha256};
 use std::f64::consts::TAU;
 
-/// All tensors of a network before training.
-pub(crate) fn initial_state(graph: &Graph, classes: usize, seed: u64) -> StateDict {
+/// All tensors of a network before training, with torchvision's initialisation drawn from `seed` alone.
+pub fn initial_state(graph: &Graph, classes: usize, seed: u64) -> StateDict {
     let mut state = StateDict::new();
     for node in graph.nodes() {
         match &node.op {

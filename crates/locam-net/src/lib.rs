@@ -1,11 +1,12 @@
-//! The networks on Burn: forward passes, weights in and out, class activation maps.
+//! Networks: on Burn, for training on GPUs and as the reference; weights in and out; class activation maps.
 //!
 //! One [`Network`] runs every architecture of `locam-arch` by walking its graph, so that a layer is written once and an
-//! architecture is only data. The head is linear on the mean of the last feature maps; [`Network::class_maps`] applies it
-//! at every place instead, which gives maps whose mean (with the bias) is the logit itself.
+//! architecture is only data. On the CPU a [`Predictor`] runs the same graph on our own kernels instead. The head is
+//! linear on the mean of the last feature maps; [`class_maps`] applies it at every place instead, which gives maps
+//! whose mean (with the bias) is the logit itself.
 //!
-//! Weights travel as a [`StateDict`] with torchvision's key names, whichever file they come from. A [`Model`] is a
-//! network together with all that is needed to use it, and lives in one folder. Only this crate and the one that
+//! Weights travel as a [`StateDict`] with torchvision's key names, whichever file they come from. A [`Model`] is
+//! weights together with all that is needed to use them, and lives in one folder. Only this crate and the one that
 //! trains name Burn.
 
 mod device;
@@ -16,15 +17,19 @@ mod init;
 mod maps;
 mod model;
 mod network;
+mod predictor;
 mod state;
 mod weights;
 
-pub use device::{DeviceChoice, select};
+pub use device::{Compute, DeviceChoice, select};
 pub use download::imagenet_weights;
 pub use error::{Misshapen, NetError};
 pub use maps::{ChannelChoice, ImageMaps, MIN_INPUT_SIDE, class_maps, to_tensor};
 pub use model::Model;
-pub use network::{MapBias, Network};
+pub use init::initial_state;
+pub use locam_infer::Precision;
+pub use network::Network;
+pub use predictor::Predictor;
 pub use locam_arch::{StateDict, TensorValue};
-pub use state::{HeadRule, LoadReport};
+pub use state::{HeadRule, LoadReport, merge_weights};
 pub use weights::{read_weights, write_safetensors};

@@ -1,8 +1,7 @@
-use crate::network::host;
-use crate::{MapBias, Model, NetError};
-use burn::module::Module as _;
+use crate::{NetError, Predictor};
 use burn::tensor::{Device, Tensor, TensorData};
-use locam_core::{MapTransform, Normalization, ScoreMap, Size};
+use locam_core::{Normalization, ScoreMap, Size};
+use locam_infer::Features;
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng as _, SeedableRng as _},
@@ -44,11 +43,8 @@ pub struct ImageMaps {
 ///
 /// # Errors
 /// [`NetError::ImageTooSmall`] below [`MIN_INPUT_SIDE`] on a side.
-///
-/// # Panics
-/// If there are not three bytes per pixel.
 pub fn class_maps(
-    model: &Model,
+    predictor: &Predictor,
     pixels: &[u8],
     size: Size,
     channels: ChannelChoice,
@@ -56,24 +52,18 @@ pub fn class_maps(
     if size.width.min(size.height) < MIN_INPUT_SIDE {
         return Err(NetError::ImageTooSmall { size, least: MIN_INPUT_SIDE });
     }
-    // With automatic differentiation, batch normalisation would use the image's own statistics.
-    let training = model.network.device().is_autodiff();
-    let network = if training { model.network.valid() } else { model.network.clone() };
-    let map_size = network.graph().output_size(size)?;
-    let images = to_tensor(pixels, 1, size, model.spec.normalization, &network.device());
-    let features = network.features(images); // [1, C, h, w]
-    let logits = network.class_maps(features.clone(), MapBias::With); // [1, K, h, w]
-    let cutter = Cutter { size: map_size, transform: network.graph().map_transform() };
-    let mean = cutter.maps(features.clone().mean_dim(1));
-    let chosen = chosen_channels(&features, channels);
-    let channels = chosen
-        .into_iter()
-        .flat_map(|channel| {
-            let map = cutter.maps(features.clone().narrow(1, channel, 1));
-            map.into_iter().map(move |map| (channel, map))
-        })
-        .collect();
-    Ok(ImageMaps { maps: cutter.maps(logits), mean: mean.into_iter().next().expect("one mean"), channels })
+    let map_size = predictor.graph().output_size(size)?;
+    let features = predictor.features(pixels, 1, size)?;
+    let transform = predictor.graph().map_transform();
+    let score_map = |values: Vec<f32>| ScoreMap::new(map_size, values, transform);
+    let places = || features.values.chunks_exact(features.channels);
+    let mean = places().map(|place| (place.iter().map(|&v| f64::from(v)).sum::<f64>() / place.len() as f64) as f32);
+    let channel = |channel: usize| (channel, score_map(places().map(|place| place[channel]).collect()));
+    Ok(ImageMaps {
+        maps: predictor.maps(&features).into_iter().map(score_map).collect(),
+        mean: score_map(mean.collect()),
+        channels: chosen_channels(&features, channels).into_iter().map(channel).collect(),
+    })
 }
 
 /// Images of equal size as a tensor [N, 3, H, W] of normalised values.
@@ -106,29 +96,17 @@ pub fn to_tensor(
     Tensor::from_data(TensorData::new(values, [count, 3, height, width]), device)
 }
 
-/// Cuts a tensor [1, N, h, w] into its N maps.
-struct Cutter {
-    size: Size,
-    transform: MapTransform,
-}
-
-impl Cutter {
-    fn maps(&self, tensor: Tensor<4>) -> Vec<ScoreMap> {
-        host(tensor)
-            .chunks_exact(self.size.area() as usize)
-            .map(|values| ScoreMap::new(self.size, values.to_vec(), self.transform))
-            .collect()
-    }
-}
-
-fn chosen_channels(features: &Tensor<4>, choice: ChannelChoice) -> Vec<usize> {
-    let all = features.dims()[1];
+fn chosen_channels(features: &Features, choice: ChannelChoice) -> Vec<usize> {
+    let all = features.channels;
     match choice {
         ChannelChoice::None => Vec::new(),
         ChannelChoice::Strongest(count) => {
-            let means = host(features.clone().mean_dim(3).mean_dim(2));
+            let mut sums = vec![0.0; all];
+            for place in features.values.chunks_exact(all) {
+                sums.iter_mut().zip(place).for_each(|(sum, &value)| *sum += f64::from(value));
+            }
             let mut order: Vec<usize> = (0..all).collect();
-            order.sort_by(|&a, &b| means[b].total_cmp(&means[a]).then(a.cmp(&b)));
+            order.sort_by(|&a, &b| sums[b].total_cmp(&sums[a]).then(a.cmp(&b)));
             order.truncate(count);
             order
         }

@@ -1,8 +1,8 @@
 use crate::files::{
     content_error, finish_part, part_of, read_error, sha256, sha256_of_file, write_error, write_part,
 };
-use crate::{HeadRule, NetError, Network, read_weights, weights};
-use burn::tensor::Device;
+use crate::state::keep_known;
+use crate::{NetError, StateDict, read_weights, weights};
 use locam_arch::ArchName;
 use locam_core::ModelSpec;
 use std::fs;
@@ -13,13 +13,13 @@ const SPEC: &str = "model.json";
 /// Where a run folder keeps the model to use.
 const BEST: &str = "best";
 
-/// A network with everything that is needed to use it.
-#[derive(Clone, Debug)]
+/// The weights of a network with everything that is needed to use them.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// Classes, preprocessing, provenance.
     pub spec: ModelSpec,
-    /// The weights.
-    pub network: Network,
+    /// The weights, by torchvision's names.
+    pub weights: StateDict,
 }
 
 impl Model {
@@ -33,7 +33,7 @@ impl Model {
     pub fn save(&self, folder: &Path) -> Result<(), NetError> {
         fs::create_dir_all(folder).map_err(|source| write_error(folder, source))?;
         let (weights_path, spec_path) = (folder.join(WEIGHTS), folder.join(SPEC));
-        let bytes = weights::safetensors_bytes(&self.network.state_dict(), &weights_path)?;
+        let bytes = weights::safetensors_bytes(&self.weights, &weights_path)?;
         let spec = ModelSpec { weights_sha256: sha256(&bytes), ..self.spec.clone() };
         write_part(&weights_path, &bytes)?;
         write_part(&spec_path, &json(&spec, &spec_path)?)?;
@@ -57,7 +57,7 @@ impl Model {
     /// [`NetError::Read`] or [`NetError::Content`] where a file is missing, damaged, of a newer format or names an
     /// unknown architecture, [`NetError::Hash`] where the weights are not those that the description was written
     /// for, [`NetError::Weights`] where they do not fit the architecture.
-    pub fn load(folder: &Path, device: &Device) -> Result<Self, NetError> {
+    pub fn load(folder: &Path) -> Result<Self, NetError> {
         let folder = find(folder)?;
         let (weights_path, spec_path) = (folder.join(WEIGHTS), folder.join(SPEC));
         let found = sha256_of_file(&weights_path)?;
@@ -75,10 +75,8 @@ impl Model {
             .architecture
             .parse()
             .map_err(|error| content_error(&spec_path, format!("{error}; a newer locam may know it")))?;
-        let state = read_weights(&weights_path)?;
-        let network = Network::init(arch, spec.classes.len(), 0, device);
-        let (network, _) = network.load_state_dict(&state, HeadRule::Keep)?;
-        Ok(Self { spec, network })
+        let weights = keep_known(arch, spec.classes.len(), read_weights(&weights_path)?)?;
+        Ok(Self { spec, weights })
     }
 }
 

@@ -1,20 +1,10 @@
-use crate::{HeadRule, LoadReport, NetError, StateDict, TensorValue, init, state};
+use crate::{NetError, StateDict, TensorValue, init, state};
 use burn::module::{Module, Param, ParamId, RunningState};
 use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, TensorData, activation::relu, module::max_pool2d, ops::MaxPoolOptions};
 use locam_arch::{ArchName, Conv, Graph, Node, Op, Pool};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Whether the head's bias is added at every place of the class maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MapBias {
-    /// The value at a place is the logit that the head gives to the features there.
-    With,
-    /// The mean of the map is the logit less the bias.
-    Without,
-}
 
 /// A network of any architecture: the graph's convolutions and batch normalisations in the graph's order, and a
 /// linear head on the mean of the last feature maps.
@@ -44,6 +34,20 @@ impl Network {
         let graph = arch.graph();
         let state = init::initial_state(&graph, classes, seed);
         Self::assemble(arch, graph, &state, device)
+    }
+
+    /// The network of these weights.
+    ///
+    /// # Errors
+    /// [`NetError::Weights`] where a tensor is missing or has another shape.
+    pub fn from_state(
+        arch: ArchName,
+        classes: usize,
+        state: &StateDict,
+        device: &Device,
+    ) -> Result<Self, NetError> {
+        let state = state::keep_known(arch, classes, state.clone())?;
+        Ok(Self::assemble(arch, arch.graph(), &state, device))
     }
 
     /// The network whose tensors are all in `state`, of the right shapes.
@@ -130,19 +134,6 @@ impl Network {
         self.logits_from_features(self.features(images))
     }
 
-    /// The class maps [N, K, h, w] of feature maps [N, C, h, w]: the head applied at every place.
-    pub fn class_maps(&self, features: Tensor<4>, bias: MapBias) -> Tensor<4> {
-        let [images, channels, rows, columns] = features.dims();
-        let classes = self.classes();
-        let places = features.reshape([images, channels, rows * columns]); // [N, C, h * w]
-        let weight = self.head_weight.val().unsqueeze::<3>(); // [1, K, C]
-        let maps = weight.matmul(places).reshape([images, classes, rows, columns]);
-        match bias {
-            MapBias::With => maps + self.head_bias.val().reshape([1, classes, 1, 1]),
-            MapBias::Without => maps,
-        }
-    }
-
     /// A copy of all tensors under torchvision's names, batch normalisation's running statistics included.
     ///
     /// `num_batches_tracked`, which `PyTorch` counts and does not need, is left out; `PyTorch` loads it as zero.
@@ -172,29 +163,6 @@ impl Network {
         state.insert(format!("{}.weight", head.key), weight);
         state.insert(format!("{}.bias", head.key), read(self.head_bias.val()));
         state
-    }
-
-    /// The same network with other weights, on the same device.
-    ///
-    /// # Errors
-    /// [`NetError::Weights`] where a tensor is missing or has another shape. Tensors that only the weights have are
-    /// listed in the report.
-    pub fn load_state_dict(self, state: &StateDict, rule: HeadRule) -> Result<(Self, LoadReport), NetError> {
-        let own = self.state_dict();
-        let shapes: BTreeMap<String, Vec<usize>> =
-            own.iter().map(|(key, value)| (key.clone(), value.shape.clone())).collect();
-        let head = self.graph.head();
-        let name = (self.arch.as_str(), self.classes());
-        let report = state::check(&shapes, state, |key| head.owns(key), rule, name)?;
-        let mut merged = own;
-        for (key, value) in &mut merged {
-            if rule == HeadRule::Keep || !head.owns(key) {
-                value.clone_from(&state[key]);
-            }
-        }
-        let device = self.device();
-        let graph = Arc::unwrap_or_clone(self.graph);
-        Ok((Self::assemble(self.arch, graph, &merged, &device), report))
     }
 }
 

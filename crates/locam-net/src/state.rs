@@ -1,5 +1,5 @@
 use crate::{Misshapen, NetError};
-use locam_arch::StateDict;
+use locam_arch::{ArchName, StateDict};
 use std::collections::BTreeMap;
 
 /// What happens to the head's tensors when weights are loaded.
@@ -22,8 +22,44 @@ pub struct LoadReport {
     pub unexpected: Vec<String>,
 }
 
+/// The weights `own` of a network, with those that `state` has in their place.
+///
+/// # Errors
+/// [`NetError::Weights`] where a tensor is missing or has another shape. Tensors that only the weights have are listed
+/// in the report.
+pub fn merge_weights(
+    arch: ArchName,
+    classes: usize,
+    mut own: StateDict,
+    state: &StateDict,
+    rule: HeadRule,
+) -> Result<(StateDict, LoadReport), NetError> {
+    let graph = arch.graph();
+    let head = graph.head();
+    let shapes = graph.state_shapes(classes);
+    let report = check(&shapes, state, |key| head.owns(key), rule, (arch.as_str(), classes))?;
+    for (key, value) in &mut own {
+        if rule == HeadRule::Keep || !head.owns(key) {
+            value.clone_from(&state[key]);
+        }
+    }
+    Ok((own, report))
+}
+
+/// Checks that weights have every tensor of a network, and drops those that it has not.
+///
+/// # Errors
+/// [`NetError::Weights`] where a tensor is missing or has another shape.
+pub(crate) fn keep_known(arch: ArchName, classes: usize, mut state: StateDict) -> Result<StateDict, NetError> {
+    let graph = arch.graph();
+    let shapes = graph.state_shapes(classes);
+    check(&shapes, &state, |key| graph.head().owns(key), HeadRule::Keep, (arch.as_str(), classes))?;
+    state.retain(|key, _| shapes.contains_key(key));
+    Ok(state)
+}
+
 /// Compares weights with what a network needs, tensor by tensor.
-pub(crate) fn check(
+fn check(
     needed: &BTreeMap<String, Vec<usize>>,
     state: &StateDict,
     belongs_to_head: impl Fn(&str) -> bool,

@@ -22,9 +22,4 @@ impl Pool {
     pub(crate) fn give(&mut self, buffer: Rc<Buffer<f32>>) {
         self.free.extend(Rc::try_unwrap(buffer).ok());
     }
-
-    /// Bytes that are free at the moment.
-    pub(crate) fn bytes(&self) -> usize {
-        self.free.iter().map(Buffer::bytes).sum()
-    }
 }

@@ -59,7 +59,7 @@ const OPTIMIZER: &str = "optimizer";
 impl Checkpoint {
     /// The state of a learner.
     pub(crate) fn of(header: Header, learner: &Learner) -> Result<Self, TrainError> {
-        Ok(Self { header, network: learner.network.state_dict(), optimizer: learner.optimizer_state()? })
+        Ok(Self { header, network: learner.state_dict(), optimizer: learner.optimizer_state()? })
     }
 
     /// Replaces the file at `path`; a crash leaves the old checkpoint or the new one.

@@ -27,8 +27,10 @@
 //! # }
 //! ```
 
+mod burn_learner;
 mod checkpoint;
 mod config;
+mod cpu_learner;
 mod data;
 mod error;
 mod events;

@@ -1,16 +1,14 @@
 use crate::checkpoint::{Checkpoint, Header, Progress};
 use crate::learner::Learner;
-use crate::predict::{Evaluation, evaluate, evaluate_network};
+use crate::predict::{Evaluation, evaluate};
 use crate::run_folder::unix_now;
 use crate::{
     DataRecord, EpochMetrics, Event, Manifest, Observer, RunFolder, Start, TrainConfig, TrainData,
     TrainError, learning_rate,
 };
-use burn::module::Module;
-use burn::tensor::Device;
 use locam_core::{ModelSpec, Provenance};
 use locam_data::{Augment, LoaderConfig, Order, RESIZE_FILTER, batches};
-use locam_net::{HeadRule, Model, Network};
+use locam_net::{Compute, Model, Precision, Predictor, initial_state};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -28,8 +26,8 @@ pub struct Run<'a> {
     pub folder: &'a Path,
     /// Whether a run begins or goes on.
     pub start: Start,
-    /// What computes; not yet differentiating.
-    pub device: &'a Device,
+    /// What computes.
+    pub compute: &'a Compute,
     /// Its name, for the manifest.
     pub device_name: &'a str,
     /// When this becomes true, the run is saved after the current batch and [`train`] returns.
@@ -112,11 +110,10 @@ impl<'a> Session<'a> {
         let folder = RunFolder::new(run.folder);
         folder.open(run.start)?;
         let record = run.data.record();
-        let device = run.device.clone().autodiff();
         let (learner, progress, manifest) = match Checkpoint::read_if_there(&folder.checkpoint())? {
-            Some(checkpoint) => resume(run, &folder, &record, &checkpoint, &device)?,
+            Some(checkpoint) => resume(run, &folder, &record, &checkpoint)?,
             // A run that died before its first checkpoint begins again.
-            None => (begin(run, &device, observer)?, Progress::default(), new_manifest(run, &record)),
+            None => (begin(run, observer)?, Progress::default(), new_manifest(run, &record)),
         };
         let saved = Instant::now();
         let mut session = Self { run, observer, folder, record, manifest, learner, progress, saved };
@@ -148,7 +145,7 @@ impl<'a> Session<'a> {
             let batch = batch?;
             let images = batch.labels.len();
             let rate = learning_rate(config, self.progress.epochs * total + self.progress.batches, total);
-            let result = self.learner.step(&batch, rate);
+            let result = self.learner.step(&batch, rate)?;
             let number = self.progress.batches + 1;
             check_finite("train", result.loss, epoch, number, rate)?;
             self.progress.batches = number;
@@ -181,14 +178,8 @@ impl<'a> Session<'a> {
         let rate = learning_rate(config, epoch * batches - 1, batches);
         let val = match &self.run.data.val {
             Some(store) => {
-                let network = self.learner.network.valid();
-                let found = evaluate_network(
-                    &network,
-                    store,
-                    &loader(config),
-                    config.normalization,
-                    self.run.device,
-                )?;
+                let predictor = Predictor::new(&self.model(), self.run.compute, Precision::F32)?;
+                let found = evaluate(&predictor, store, &loader(config))?;
                 check_finite("val", found.loss, epoch, batches, rate)?;
                 Some(found)
             }
@@ -265,13 +256,14 @@ impl<'a> Session<'a> {
                 thresholds_from: String::new(),
             },
         };
-        Model { spec, network: self.learner.network.valid() }
+        Model { spec, weights: self.learner.state_dict() }
     }
 
     /// Tries the best model on the validation and test patches and closes the manifest.
     fn finish(mut self) -> Result<Summary, TrainError> {
         self.folder.write_metrics(&self.progress.history)?;
-        let best = Model::load(&self.folder.best(), self.run.device)?;
+        let best = Model::load(&self.folder.best())?;
+        let best = Predictor::new(&best, self.run.compute, Precision::F32)?;
         let val = self.try_best(&best, "val")?;
         let test = self.try_best(&best, "test")?;
         let best_epoch = self.progress.best.map_or(self.progress.epochs, |place| place + 1);
@@ -282,10 +274,10 @@ impl<'a> Session<'a> {
         Ok(Summary { history: self.progress.history, best_epoch, val, test })
     }
 
-    fn try_best(&mut self, best: &Model, split: &str) -> Result<Option<Evaluation>, TrainError> {
+    fn try_best(&mut self, best: &Predictor, split: &str) -> Result<Option<Evaluation>, TrainError> {
         let store = if split == "val" { &self.run.data.val } else { &self.run.data.test };
         let Some(store) = store else { return Ok(None) };
-        let found = evaluate(best, store, &loader(self.run.config), self.run.device)?;
+        let found = evaluate(best, store, &loader(self.run.config))?;
         self.observer.observe(&Event::Evaluated {
             split: split.to_owned(),
             loss: found.loss,
@@ -297,10 +289,11 @@ impl<'a> Session<'a> {
 }
 
 /// A learner with initial weights.
-fn begin(run: &Run<'_>, device: &Device, observer: &mut dyn Observer) -> Result<Learner, TrainError> {
-    let network = Network::init(run.config.arch, run.data.classes.len(), run.config.seed, device);
-    let network = crate::weights::load_initial(network, run.config, observer)?;
-    Ok(Learner::new(network, run.config, device))
+fn begin(run: &Run<'_>, observer: &mut dyn Observer) -> Result<Learner, TrainError> {
+    let classes = run.data.classes.len();
+    let state = initial_state(&run.config.arch.graph(), classes, run.config.seed);
+    let state = crate::weights::load_initial(state, classes, run.config, observer)?;
+    Learner::new(&state, classes, run.config, run.compute)
 }
 
 /// A learner as a checkpoint left it.
@@ -309,7 +302,6 @@ fn resume(
     folder: &RunFolder,
     record: &DataRecord,
     checkpoint: &Checkpoint,
-    device: &Device,
 ) -> Result<(Learner, Progress, Manifest), TrainError> {
     let path = folder.root().to_owned();
     let Header { config, data, progress, .. } = checkpoint.header.clone();
@@ -323,9 +315,7 @@ fn resume(
     if let Some(what) = data.first_difference(record) {
         return Err(TrainError::OtherData { path, what });
     }
-    let network = Network::init(config.arch, run.data.classes.len(), config.seed, device);
-    let (network, _) = network.load_state_dict(&checkpoint.network, HeadRule::Keep)?;
-    let mut learner = Learner::new(network, run.config, device);
+    let mut learner = Learner::new(&checkpoint.network, run.data.classes.len(), run.config, run.compute)?;
     learner.load_optimizer(&checkpoint.optimizer, &folder.checkpoint())?;
     Ok((learner, progress, manifest))
 }

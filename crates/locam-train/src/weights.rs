@@ -1,25 +1,28 @@
 use crate::{Event, Observer, TrainConfig, TrainError, Weights};
-use locam_net::{HeadRule, Network, imagenet_weights, read_weights};
+use locam_net::{HeadRule, StateDict, imagenet_weights, merge_weights, read_weights};
 
-/// Puts the initial weights that the configuration names into a network, less a head for other classes.
+/// Puts the initial weights that the configuration names in the place of those of a network, less a head for other
+/// classes.
 pub(crate) fn load_initial(
-    network: Network,
+    own: StateDict,
+    classes: usize,
     config: &TrainConfig,
     observer: &mut dyn Observer,
-) -> Result<Network, TrainError> {
+) -> Result<StateDict, TrainError> {
     let path = match &config.weights {
-        Weights::None => return Ok(network),
+        Weights::None => return Ok(own),
         Weights::File(path) => path.clone(),
         Weights::Imagenet => imagenet_weights(config.arch, &mut |done, total| {
             observer.observe(&Event::Download { done, total });
         })?,
     };
-    let (network, report) = network.load_state_dict(&read_weights(&path)?, HeadRule::Replace)?;
+    let (state, report) =
+        merge_weights(config.arch, classes, own, &read_weights(&path)?, HeadRule::Replace)?;
     observer.observe(&Event::WeightsLoaded {
         source: config.weights.to_string(),
         loaded: report.loaded,
         dropped: report.dropped,
         unexpected: report.unexpected,
     });
-    Ok(network)
+    Ok(state)
 }

@@ -1,10 +1,10 @@
 //! Real training runs of a small network on generated patches: that it learns, that stopping, killing and
 //! resuming change no bit of the result, and that neither threads nor workers do.
 
-use burn::tensor::Device;
 use image::{Rgb, RgbImage};
 use locam_core::{ClassId, ClassSpec};
 use locam_data::{Patch, PatchStore, Split};
+use locam_net::Compute;
 use locam_train::{
     EpochMetrics, Event, Outcome, Run, RunFolder, Schedule, Start, TrainConfig, TrainData, TrainError, train,
 };
@@ -87,8 +87,7 @@ fn run(
     stop: &AtomicBool,
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
-    let device = Device::flex();
-    let run = Run { config, data, folder, start, device: &device, device_name: "cpu", stop };
+    let run = Run { config, data, folder, start, compute: &Compute::Cpu, device_name: "cpu", stop };
     train(&run, &mut |event: &Event| observer(event))
 }
 

@@ -6,6 +6,9 @@ pub enum Error {
     /// From the network, weights or model folder.
     #[error(transparent)]
     Net(#[from] locam_net::NetError),
+    /// From the CPU engine.
+    #[error(transparent)]
+    Infer(#[from] locam_infer::InferError),
     /// From the data set, its images or annotations.
     #[error(transparent)]
     Data(#[from] locam_data::DataError),

@@ -10,6 +10,7 @@
 //! 5. [`demo`] does all of it on generated smears.
 
 mod assessing;
+mod bench;
 mod demo;
 mod demo_fields;
 mod demo_page;
@@ -25,6 +26,7 @@ pub use assessing::{
     Assessed, Calibration, ClassFigures, Evaluation, annotated_items, assess, calibrate, figures, split_name,
     write_assessed,
 };
+pub use bench::{BenchPlan, BenchResult, BenchTask, bench};
 pub use demo::{DemoPlan, DemoResult, demo};
 pub use error::Error;
 pub use images::find_images;
@@ -34,7 +36,7 @@ pub use locam_data::{
     Dataset, Inspection, Layout, OpenOptions, Problem, SmearPlan, Split, Strictness, contact_sheet, inspect,
     write_patches, write_smears,
 };
-pub use locam_net::{ChannelChoice, DeviceChoice, Model};
+pub use locam_net::{ChannelChoice, DeviceChoice, Model, Precision};
 pub use locam_report::write_image;
 pub use locam_train::{
     EpochMetrics, Event, Observer, OptimizerName, Outcome, PatchConfig, Schedule, Start, Summary,

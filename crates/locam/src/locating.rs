@@ -4,7 +4,9 @@ use crate::Error;
 use image::RgbImage;
 use locam_core::{Region, ScoreMap, Size};
 use locam_locate::{BoxRule, RegionConfig, find_regions, margins};
-use locam_net::{ChannelChoice, DeviceChoice, ImageMaps, MIN_INPUT_SIDE, Model, class_maps};
+use locam_net::{
+    ChannelChoice, Compute, DeviceChoice, ImageMaps, MIN_INPUT_SIDE, Model, Precision, Predictor, class_maps,
+};
 use std::path::Path;
 
 /// By how much images are scaled before the network sees them.
@@ -40,6 +42,8 @@ pub struct LocateOptions {
     pub threshold: Option<f64>,
     /// Which single channels are kept for the panel.
     pub channels: ChannelChoice,
+    /// What weights and activations are stored as on the CPU.
+    pub precision: Precision,
 }
 
 impl Default for LocateOptions {
@@ -49,6 +53,7 @@ impl Default for LocateOptions {
             small_images: SmallImages::default(),
             threshold: None,
             channels: ChannelChoice::None,
+            precision: Precision::F32,
         }
     }
 }
@@ -76,6 +81,7 @@ pub struct Located {
 #[derive(Debug)]
 pub struct Locator {
     model: Model,
+    predictor: Predictor,
     options: LocateOptions,
     device_name: String,
 }
@@ -86,15 +92,20 @@ impl Locator {
     /// # Errors
     /// A folder without a sound model, a device that is not there, or options that the model can't follow.
     pub fn open(folder: &Path, device: DeviceChoice, options: LocateOptions) -> Result<Self, Error> {
-        let (device, device_name) = locam_net::select(device)?;
-        Self::new(Model::load(folder, &device)?, device_name, options)
+        let (compute, device_name) = locam_net::select(device)?;
+        Self::new(Model::load(folder)?, &compute, device_name, options)
     }
 
     /// A locator with a model that is in memory.
     ///
     /// # Errors
     /// Options that the model can't follow.
-    pub fn new(model: Model, device_name: String, options: LocateOptions) -> Result<Self, Error> {
+    pub fn new(
+        model: Model,
+        compute: &Compute,
+        device_name: String,
+        options: LocateOptions,
+    ) -> Result<Self, Error> {
         let positive = |value: f64| value.is_finite() && value > 0.0;
         match options.scaling {
             Scaling::ObjectSize(size) if !positive(size) => {
@@ -112,7 +123,8 @@ impl Locator {
             }
             _ => {}
         }
-        Ok(Self { model, options, device_name })
+        let predictor = Predictor::new(&model, compute, options.precision)?;
+        Ok(Self { model, predictor, options, device_name })
     }
 
     /// The model.
@@ -191,7 +203,7 @@ impl Locator {
     pub(crate) fn object_size(&self, map: &ScoreMap) -> f64 {
         let spec = &self.model.spec;
         let stride = map.transform().stride;
-        let input_pixel = stride.x.min(stride.y) / self.model.network.graph().map_transform().stride.x;
+        let input_pixel = stride.x.min(stride.y) / self.predictor.graph().map_transform().stride.x;
         spec.object_size.unwrap_or(f64::from(spec.patch_size) / 2.0) * input_pixel
     }
 
@@ -221,7 +233,7 @@ impl Locator {
             resized = locam_data::resize(image, input_size)?;
             &resized
         };
-        let found = class_maps(&self.model, input.as_raw(), input_size, self.options.channels)?;
+        let found = class_maps(&self.predictor, input.as_raw(), input_size, self.options.channels)?;
         let scale_x = f64::from(input_size.width) / f64::from(size.width);
         let scale_y = f64::from(input_size.height) / f64::from(size.height);
         let place = |map: ScoreMap| map.for_scaled_input(scale_x, scale_y);

@@ -3,7 +3,7 @@
 use crate::{Calibration, Error};
 use locam_arch::ArchName;
 use locam_core::Size;
-use locam_net::{DeviceChoice, Model, write_safetensors};
+use locam_net::{Model, write_safetensors};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -17,7 +17,7 @@ pub fn show_model(model: &str, size: Size) -> Result<String, Error> {
         Err(unknown) if !Path::new(model).exists() => {
             return Err(Error::Request(format!("there is no model folder {model}, and {unknown}")));
         }
-        Err(_) => describe(&load(Path::new(model))?)?,
+        Err(_) => describe(&Model::load(Path::new(model))?)?,
     };
     let graph = arch.graph();
     let mut text = format!(
@@ -75,7 +75,7 @@ fn describe(model: &Model) -> Result<(ArchName, usize, String), Error> {
 /// # Errors
 /// A folder without a sound model, a file that can't be written.
 pub fn export_weights(folder: &Path, out: &Path) -> Result<(), Error> {
-    Ok(write_safetensors(out, &load(folder)?.network.state_dict())?)
+    Ok(write_safetensors(out, &Model::load(folder)?.weights)?)
 }
 
 /// Puts chosen thresholds into the model's description.
@@ -83,7 +83,7 @@ pub fn export_weights(folder: &Path, out: &Path) -> Result<(), Error> {
 /// # Errors
 /// A folder without a sound model, a file that can't be written.
 pub fn store_thresholds(folder: &Path, chosen: &[Calibration], source: &str) -> Result<(), Error> {
-    let mut model = load(folder)?;
+    let mut model = Model::load(folder)?;
     for class in &mut model.spec.classes {
         if let Some(calibration) = chosen.iter().find(|calibration| calibration.class == class.name) {
             class.threshold = calibration.threshold;
@@ -91,9 +91,4 @@ pub fn store_thresholds(folder: &Path, chosen: &[Calibration], source: &str) -> 
     }
     source.clone_into(&mut model.spec.provenance.thresholds_from);
     Ok(model.save_spec(folder)?)
-}
-
-fn load(folder: &Path) -> Result<Model, Error> {
-    let (device, _) = locam_net::select(DeviceChoice::Cpu)?;
-    Ok(Model::load(folder, &device)?)
 }

@@ -134,9 +134,9 @@ pub fn train_run(
     observer: &mut dyn Observer,
 ) -> Result<Outcome, Error> {
     let choice: DeviceChoice = config.device.parse()?;
-    let (device, device_name) = locam_net::select(choice)?;
+    let (compute, device_name) = locam_net::select(choice)?;
     let run =
-        Run { config, data: &prepared.data, folder, start, device: &device, device_name: &device_name, stop };
+        Run { config, data: &prepared.data, folder, start, compute: &compute, device_name: &device_name, stop };
     let outcome = train(&run, observer)?;
     if let Outcome::Finished(summary) = &outcome {
         let names: Vec<String> = prepared.data.classes.iter().map(|class| class.name.clone()).collect();

@@ -1,6 +1,7 @@
 //! One module per command: each reads its arguments, calls one job of the library, and tells of it.
 
 pub(crate) mod assess;
+pub(crate) mod bench;
 pub(crate) mod data;
 pub(crate) mod demo;
 pub(crate) mod locate;
@@ -34,7 +35,7 @@ fn open_locator(args: &LocatorArgs, channels: ChannelChoice, threshold: Option<f
         (None, None) => Scaling::AsTrained,
     };
     let small_images = if args.upscale { SmallImages::Enlarge } else { SmallImages::Refuse };
-    let options = LocateOptions { scaling, small_images, channels, threshold };
+    let options = LocateOptions { scaling, small_images, channels, threshold, precision: parse(&args.precision)? };
     let locator = Locator::open(&args.model, parse(&args.device)?, options)?;
     eprintln!("{} on {}", locator.model().spec.architecture, locator.device_name());
     if let Some(warning) = locator.scale_warning() {
