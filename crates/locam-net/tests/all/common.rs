@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use locam_arch::ArchName;
-use locam_net::{HeadRule, Network, StateDict, TensorValue};
+use locam_net::{Network, StateDict, TensorValue};
 use std::path::PathBuf;
 
 /// Classes of the reference networks.
@@ -41,12 +41,15 @@ fn fill(key: &str, shape: &[usize]) -> TensorValue {
     TensorValue { shape: shape.to_vec(), data }
 }
 
-/// The network whose tensors are all filled by the formula.
+/// The tensors of a network, all filled by the formula.
+pub(crate) fn filled_state(arch: ArchName) -> StateDict {
+    let shapes = arch.graph().state_shapes(CLASSES);
+    shapes.into_iter().map(|(key, shape)| (key.clone(), fill(&key, &shape))).collect()
+}
+
+/// The network of these tensors.
 pub(crate) fn filled(arch: ArchName, device: &Device) -> Network {
-    let network = Network::init(arch, CLASSES, 0, device);
-    let state: StateDict =
-        network.state_dict().into_iter().map(|(key, old)| (key.clone(), fill(&key, &old.shape))).collect();
-    network.load_state_dict(&state, HeadRule::Keep).unwrap().0
+    Network::from_state(arch, CLASSES, &filled_state(arch), device).unwrap()
 }
 
 /// An input [1, 3, rows, columns] in -1..1 from the formula.

@@ -1,21 +1,22 @@
 //! What class activation maps promise, on whole models and oblong images.
 
-use crate::common::{assert_close, filled, host, input, numbers};
+use crate::common::{CLASSES, assert_close, filled, filled_state, host, input, numbers};
 use burn::tensor::Device;
 use locam_arch::ArchName;
 use locam_core::{ClassSpec, ModelSpec, Normalization, Provenance, Size};
-use locam_net::{ChannelChoice, MapBias, Model, NetError, class_maps, to_tensor};
+use locam_infer::{Features, Head};
+use locam_kernels::Extent;
+use locam_net::{ChannelChoice, Compute, Model, NetError, Precision, Predictor, class_maps, to_tensor};
 
 /// One architecture per kind of head and stride.
 const KINDS: [ArchName; 3] = [ArchName::Resnet18, ArchName::Squeezenet1_1, ArchName::MobilenetV2];
 
 pub(crate) fn model(arch: ArchName) -> Model {
-    let network = filled(arch, &Device::default());
     let class = |i| ClassSpec { name: format!("class {i}"), background: i == 0, threshold: 0.0 };
     let spec = ModelSpec {
         format: ModelSpec::FORMAT,
         architecture: arch.to_string(),
-        classes: (0..network.classes()).map(class).collect(),
+        classes: (0..CLASSES).map(class).collect(),
         patch_size: 96,
         object_size: Some(40.0),
         image_scale: None,
@@ -24,38 +25,52 @@ pub(crate) fn model(arch: ArchName) -> Model {
         weights_sha256: String::new(),
         provenance: Provenance::default(),
     };
-    Model { spec, network }
+    Model { spec, weights: filled_state(arch) }
 }
 
 fn picture(size: Size) -> Vec<u8> {
     numbers("picture", size.area() as usize * 3).into_iter().map(|unit| (unit * 256.0) as u8).collect()
 }
 
+/// On our kernels, and on Burn.
+fn predictors(model: &Model) -> [Predictor; 2] {
+    [Compute::Cpu, Compute::Burn(Device::flex())]
+        .map(|compute| Predictor::new(model, &compute, Precision::F32).unwrap())
+}
+
+fn predictor(arch: ArchName) -> Predictor {
+    Predictor::new(&model(arch), &Compute::Cpu, Precision::F32).unwrap()
+}
+
 #[test]
-fn the_mean_of_a_bias_free_map_plus_the_bias_is_the_logit() {
+fn the_mean_of_a_map_is_the_logit() {
     for arch in KINDS {
-        let network = filled(arch, &Device::default());
-        let features = network.features(input("identity", 96, 160, &network.device()));
-        let logits = host(network.logits_from_features(features.clone()));
-        let maps = network.class_maps(features, MapBias::Without);
-        let bias = &network.state_dict()[&format!("{}.bias", network.graph().head().key)].data;
-        let means = host(maps.mean_dim(3).mean_dim(2));
-        let sums: Vec<f32> = means.iter().zip(bias).map(|(mean, bias)| mean + bias).collect();
-        assert_close(&format!("{arch}"), &sums, &logits);
+        let size = Size::new(160, 96);
+        let pixels = picture(size);
+        for predictor in predictors(&model(arch)) {
+            let logits = predictor.logits(&pixels, 1, size).unwrap().concat();
+            let maps = predictor.maps(&predictor.features(&pixels, 1, size).unwrap());
+            let mean = |map: &Vec<f32>| map.iter().sum::<f32>() / map.len() as f32;
+            assert_close(&format!("{arch}"), &maps.iter().map(mean).collect::<Vec<_>>(), &logits);
+        }
     }
 }
 
 #[test]
-fn a_map_with_bias_is_the_head_applied_at_each_place() {
+fn a_map_is_the_head_applied_at_each_place() {
     for arch in KINDS {
         let network = filled(arch, &Device::default());
+        let head = Head::new(&arch.graph(), &filled_state(arch), CLASSES).unwrap();
         let features = network.features(input("identity", 96, 160, &network.device()));
-        let maps = network.class_maps(features.clone(), MapBias::With);
-        let [_, _, rows, columns] = features.dims();
-        for (row, column) in [(0, 0), (rows - 1, columns - 1), (1, columns - 2)] {
-            let there = |tensor: burn::tensor::Tensor<4>| tensor.narrow(2, row, 1).narrow(3, column, 1);
-            let logits = host(network.logits_from_features(there(features.clone())));
-            assert_close(&format!("{arch} at {row}, {column}"), &host(there(maps.clone())), &logits);
+        let [_, channels, height, width] = features.dims();
+        let values = host(features.clone().permute([0, 2, 3, 1]));
+        let found = Features { extent: Extent { batch: 1, height, width }, channels, values };
+        let maps = head.maps(&found);
+        for (row, column) in [(0, 0), (height - 1, width - 1), (1, width - 2)] {
+            let there = features.clone().narrow(2, row, 1).narrow(3, column, 1);
+            let logits = host(network.logits_from_features(there));
+            let values: Vec<f32> = maps.iter().map(|map| map[row * width + column]).collect();
+            assert_close(&format!("{arch} at {row}, {column}"), &values, &logits);
         }
     }
 }
@@ -65,42 +80,44 @@ fn an_images_maps_average_to_its_logits_and_lie_as_it_lies() {
     let model = model(ArchName::Resnet18);
     let size = Size::new(320, 224);
     let pixels = picture(size);
-    let found = class_maps(&model, &pixels, size, ChannelChoice::Strongest(4)).unwrap();
+    let network = filled(ArchName::Resnet18, &Device::default());
     let images = to_tensor(&pixels, 1, size, Normalization::Imagenet, &Device::default());
-    let logits = host(model.network.forward(images.clone()));
-    let means: Vec<f32> = found.maps.iter().map(|map| map.mean() as f32).collect();
-    assert_close("means", &means, &logits);
-    assert!(found.maps.iter().all(|map| map.size() == Size::new(10, 7)));
-    assert_eq!(found.mean.transform(), model.network.graph().map_transform());
+    let logits = host(network.forward(images.clone()));
+    let features = host(network.features(images));
+    for predictor in predictors(&model) {
+        let found = class_maps(&predictor, &pixels, size, ChannelChoice::Strongest(4)).unwrap();
+        let means: Vec<f32> = found.maps.iter().map(|map| map.mean() as f32).collect();
+        assert_close("means", &means, &logits);
+        assert!(found.maps.iter().all(|map| map.size() == Size::new(10, 7)));
+        assert_eq!(found.mean.transform(), predictor.graph().map_transform());
+        let average: f32 = features.iter().sum::<f32>() / features.len() as f32;
+        assert!((found.mean.mean() as f32 / average - 1.0).abs() < 1e-4);
 
-    let features = host(model.network.features(images));
-    let average: f32 = features.iter().sum::<f32>() / features.len() as f32;
-    assert!((found.mean.mean() as f32 / average - 1.0).abs() < 1e-4);
-
-    let means: Vec<f64> = found.channels.iter().map(|(_, map)| map.mean()).collect();
-    assert!(means.len() == 4 && means.is_sorted_by(|a, b| a >= b), "{means:?}");
-    for (channel, map) in &found.channels {
-        assert_close("channel", map.values(), &features[channel * 70..(channel + 1) * 70]);
+        let means: Vec<f64> = found.channels.iter().map(|(_, map)| map.mean()).collect();
+        assert!(means.len() == 4 && means.is_sorted_by(|a, b| a >= b), "{means:?}");
+        for (channel, map) in &found.channels {
+            assert_close("channel", map.values(), &features[channel * 70..(channel + 1) * 70]);
+        }
+        let best = features.chunks_exact(70).map(|map| map.iter().sum::<f32>()).fold(0.0, f32::max);
+        assert!((means[0] as f32 * 70.0 / best - 1.0).abs() < 1e-4);
     }
-    let best = features.chunks_exact(70).map(|map| map.iter().sum::<f32>()).fold(0.0, f32::max);
-    assert!((means[0] as f32 * 70.0 / best - 1.0).abs() < 1e-4);
 }
 
 #[test]
 fn a_turned_image_has_a_turned_map_size() {
-    let model = model(ArchName::Squeezenet1_1);
+    let predictor = predictor(ArchName::Squeezenet1_1);
     let tall =
-        class_maps(&model, &picture(Size::new(224, 320)), Size::new(224, 320), ChannelChoice::None).unwrap();
+        class_maps(&predictor, &picture(Size::new(224, 320)), Size::new(224, 320), ChannelChoice::None).unwrap();
     assert_eq!(tall.maps[0].size(), Size::new(13, 19));
 }
 
 #[test]
 fn random_channels_follow_their_seed() {
-    let model = model(ArchName::Squeezenet1_1);
+    let predictor = predictor(ArchName::Squeezenet1_1);
     let size = Size::new(240, 224);
     let drawn = |seed| -> Vec<usize> {
         let choice = ChannelChoice::Random { count: 4, seed };
-        let maps = class_maps(&model, &picture(size), size, choice).unwrap();
+        let maps = class_maps(&predictor, &picture(size), size, choice).unwrap();
         maps.channels.iter().map(|(channel, _)| *channel).collect()
     };
     let first = drawn(1);
@@ -112,23 +129,11 @@ fn random_channels_follow_their_seed() {
 
 #[test]
 fn a_small_image_is_refused_with_the_reason() {
-    let model = model(ArchName::Squeezenet1_1);
+    let predictor = predictor(ArchName::Squeezenet1_1);
     let size = Size::new(500, 223);
-    let error = class_maps(&model, &picture(size), size, ChannelChoice::None).unwrap_err();
+    let error = class_maps(&predictor, &picture(size), size, ChannelChoice::None).unwrap_err();
     assert!(matches!(error, NetError::ImageTooSmall { least: 224, .. }));
     assert!(error.to_string().starts_with("an image of 500x223 is too small: below 224 pixels on a side"));
-}
-
-#[test]
-fn a_model_on_a_training_device_gives_the_same_maps() {
-    use burn::module::Module as _;
-    let mut model = model(ArchName::Resnet18);
-    let size = Size::new(224, 256);
-    let pixels = picture(size);
-    let plain = class_maps(&model, &pixels, size, ChannelChoice::None).unwrap();
-    model.network = model.network.train();
-    assert!(model.network.device().is_autodiff());
-    assert_eq!(class_maps(&model, &pixels, size, ChannelChoice::None).unwrap(), plain);
 }
 
 #[test]

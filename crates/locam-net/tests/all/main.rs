@@ -6,4 +6,5 @@ mod identities;
 mod model_folder;
 mod reference;
 mod training;
+mod training_step;
 mod weight_files;

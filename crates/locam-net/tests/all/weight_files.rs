@@ -1,9 +1,8 @@
 //! Weights from real files.
 
 use crate::common::{CLASSES, fixture, shared_weights};
-use burn::tensor::Device;
 use locam_arch::ArchName;
-use locam_net::{HeadRule, NetError, Network, TensorValue, read_weights};
+use locam_net::{HeadRule, NetError, TensorValue, initial_state, merge_weights, read_weights};
 use proptest::prelude::*;
 use std::fs;
 
@@ -44,12 +43,13 @@ proptest! {
 
 #[test]
 fn missing_misshapen_and_unexpected_keys_are_all_listed() {
-    let network = Network::init(ArchName::Resnet18, 2, 0, &Device::default());
-    let mut state = network.state_dict();
+    let mut state = initial_state(&ArchName::Resnet18.graph(), 2, 0);
+    let own = state.clone();
     state.remove("bn1.running_var");
     state.insert("extra.weight".into(), TensorValue { shape: vec![1], data: vec![0.0] });
     state.insert("conv1.weight".into(), TensorValue { shape: vec![3], data: vec![0.0; 3] });
-    let error = network.load_state_dict(&state, HeadRule::Keep).unwrap_err().to_string();
+    let merged = merge_weights(ArchName::Resnet18, 2, own, &state, HeadRule::Keep);
+    let error = merged.unwrap_err().to_string();
     assert_eq!(
         error,
         "the weights do not fit resnet18 with 2 classes; missing (1): bn1.running_var; of another shape (1): \
@@ -60,17 +60,16 @@ fn missing_misshapen_and_unexpected_keys_are_all_listed() {
 
 #[test]
 fn an_old_head_is_dropped_by_name_whatever_its_shape() {
-    let device = Device::default();
-    let network = Network::init(ArchName::Vgg16, 2, 0, &device);
-    let own = network.state_dict();
-    let mut state = Network::init(ArchName::Vgg16, 7, 1, &device).state_dict();
+    let graph = ArchName::Vgg16.graph();
+    let own = initial_state(&graph, 2, 0);
+    let mut state = initial_state(&graph, 7, 1);
     let other_conv = state["features.28.weight"].clone();
     state.insert("classifier.0.weight".into(), TensorValue { shape: vec![1], data: vec![0.0] });
     state.insert("features.0.num_batches_tracked".into(), TensorValue { shape: vec![1], data: vec![0.0] });
-    let (network, report) = network.load_state_dict(&state, HeadRule::Replace).unwrap();
+    let (loaded, report) =
+        merge_weights(ArchName::Vgg16, 2, own.clone(), &state, HeadRule::Replace).unwrap();
     assert_eq!(report.dropped, ["classifier.0.weight", "classifier.bias", "classifier.weight"]);
     assert_eq!((report.loaded, report.unexpected.len()), (26, 0));
-    let loaded = network.state_dict();
     assert_eq!(loaded["classifier.weight"], own["classifier.weight"]);
     assert_eq!(loaded["features.28.weight"], other_conv);
 }
@@ -86,20 +85,21 @@ fn pretrained_weights_load_whole() {
     for (file, arch, classes, rule) in cases {
         let Some(path) = shared_weights(file) else { continue };
         let state = read_weights(&path).unwrap();
-        let network = Network::init(arch, classes, 0, &Device::default());
-        let tensors = network.state_dict().len() - if rule == HeadRule::Replace { 2 } else { 0 };
-        let (network, report) = network.load_state_dict(&state, rule).unwrap();
+        let own = initial_state(&arch.graph(), classes, 0);
+        let tensors = own.len() - if rule == HeadRule::Replace { 2 } else { 0 };
+        let (loaded, report) = merge_weights(arch, classes, own, &state, rule).unwrap();
         assert_eq!(report.loaded, tensors, "{file}");
         assert_eq!(report.unexpected, Vec::<String>::new(), "{file}");
         let first = state.keys().find(|key| key.ends_with("weight")).unwrap();
-        assert_eq!(network.state_dict()[first], state[first]);
+        assert_eq!(loaded[first], state[first]);
     }
 }
 
 #[test]
 fn weights_of_another_architecture_are_refused() {
     let Some(path) = shared_weights("squeezenet1_1.safetensors") else { return };
-    let network = Network::init(ArchName::Resnet18, 2, 0, &Device::default());
-    let error = network.load_state_dict(&read_weights(&path).unwrap(), HeadRule::Replace).unwrap_err();
+    let own = initial_state(&ArchName::Resnet18.graph(), 2, 0);
+    let state = read_weights(&path).unwrap();
+    let error = merge_weights(ArchName::Resnet18, 2, own, &state, HeadRule::Replace).unwrap_err();
     assert!(matches!(error, NetError::Weights { ref missing, .. } if missing.len() == 100), "{error}");
 }

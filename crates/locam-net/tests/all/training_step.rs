@@ -1,0 +1,114 @@
+//! A training step on our kernels against the same step on Burn: losses, gradients, running statistics.
+
+use crate::common::{CLASSES, filled_state, host, numbers};
+use burn::module::{Module as _, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use locam_arch::ArchName;
+use locam_core::Size;
+use locam_infer::{Images, Pixels};
+use locam_net::Network;
+use locam_step::{Optimizer, Trainer};
+
+const BATCH: usize = 4;
+const SIZE: Size = Size::new(64, 96);
+const LABELS: [usize; BATCH] = [0, 3, 1, 4];
+
+/// The gradients of all parameters in the order of their ids, which is the order of the layers.
+struct Collector<'a> {
+    gradients: &'a GradientsParams,
+    found: Vec<(u64, Vec<f32>)>,
+}
+
+impl ModuleVisitor for Collector<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.get::<D>(param.id) {
+            self.found.push((param.id.val(), host(gradient)));
+        }
+    }
+}
+
+fn planes() -> Vec<f32> {
+    let count = BATCH * 3 * SIZE.area() as usize;
+    numbers("training step", count).into_iter().map(|unit| (2.0 * unit - 1.0) as f32).collect()
+}
+
+fn burn_step(arch: ArchName) -> (f32, Vec<Vec<f32>>) {
+    let device = Device::flex().autodiff();
+    let network = Network::from_state(arch, CLASSES, &filled_state(arch), &device).unwrap();
+    let shape = [BATCH, 3, SIZE.height as usize, SIZE.width as usize];
+    let images = Tensor::<4>::from_data(TensorData::new(planes(), shape), &device);
+    let labels: Vec<i64> = LABELS.iter().map(|&label| label as i64).collect();
+    let index = Tensor::<2, Int>::from_data(TensorData::new(labels, [BATCH, 1]), &device);
+    let loss = log_softmax(network.forward(images), 1).gather(1, index).mean().neg();
+    let value = loss.clone().into_scalar::<f32>();
+    let gradients = GradientsParams::from_grads(loss.backward(), &network);
+    let mut collector = Collector { gradients: &gradients, found: Vec::new() };
+    network.visit(&mut collector);
+    collector.found.sort_by_key(|(id, _)| *id);
+    (value, collector.found.into_iter().map(|(_, gradient)| gradient).collect())
+}
+
+/// Demands that every parameter's gradient has the length and direction of Burn's: the difference is at most a part of
+/// its length. Single values may differ by more: where a rectifier's input or the lead of a pooling's winner is a
+/// rounding away from zero, a derivative jumps.
+fn compare(arch: ArchName, tolerance: f32) {
+    let (loss, expected) = burn_step(arch);
+    let graph = arch.graph();
+    let optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
+    let mut trainer = Trainer::new(&graph, &filled_state(arch), CLASSES, optimizer).unwrap();
+    let planes = planes();
+    let images = Images { count: BATCH, size: SIZE, pixels: Pixels::Planes(&planes) };
+    let outcome = trainer.step(images, &LABELS, 0.0).unwrap();
+    assert!((outcome.loss as f32 - loss).abs() < 1e-3 * loss.abs(), "{arch}: {} and {loss}", outcome.loss);
+    let found = trainer.gradients();
+    let keys: Vec<String> = graph.parameters(CLASSES).into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys.len(), expected.len(), "{arch}: one gradient per parameter");
+    // A bias whose every effect the next batch normalisation takes away has a gradient of nothing but rounding.
+    let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|value| value * value).sum::<f32>().sqrt();
+    let longest = expected.iter().fold(0f32, |longest, g| longest.max(norm(&mut g.iter().copied())));
+    for (key, expected) in keys.iter().zip(&expected) {
+        let found = &found[key].data;
+        let length = norm(&mut expected.iter().copied()).max(1e-5 * longest);
+        let off = norm(&mut found.iter().zip(expected).map(|(a, b)| a - b));
+        assert!(off <= tolerance * length, "{arch}: the gradient to {key} is off by {off} of {length}");
+    }
+}
+
+#[test]
+fn resnet18_has_burns_gradients() {
+    compare(ArchName::Resnet18, 1e-3);
+}
+
+#[test]
+fn squeezenet_with_its_concatenations_has_burns_gradients() {
+    compare(ArchName::Squeezenet1_1, 5e-3);
+}
+
+#[test]
+fn mobilenet_with_its_depthwise_convolutions_has_burns_gradients() {
+    compare(ArchName::MobilenetV2, 3e-2);
+}
+
+#[test]
+fn vgg16_with_its_biases_has_burns_gradients() {
+    compare(ArchName::Vgg16, 5e-2);
+}
+
+#[test]
+fn the_loss_falls_along_the_gradient_as_fast_as_it_says() {
+    // A finite difference of the whole network: a small step of plain SGD lowers the loss by rate * |gradient|^2.
+    let arch = ArchName::Resnet18;
+    let optimizer = Optimizer::Sgd { momentum: 0.0, weight_decay: 0.0 };
+    let mut trainer = Trainer::new(&arch.graph(), &filled_state(arch), CLASSES, optimizer).unwrap();
+    let planes = planes();
+    let images = Images { count: BATCH, size: SIZE, pixels: Pixels::Planes(&planes) };
+    let rate = 1e-5;
+    let before = trainer.step(images, &LABELS, rate).unwrap().loss;
+    let square: f64 =
+        trainer.gradients().values().flat_map(|value| &value.data).map(|&g| f64::from(g) * f64::from(g)).sum();
+    let after = trainer.step(images, &LABELS, rate).unwrap().loss;
+    let (fell, expected) = (before - after, rate * square);
+    assert!((fell / expected - 1.0).abs() < 0.1, "the loss fell by {fell}, expected {expected}");
+}
