@@ -2,7 +2,8 @@ use crate::fold::Folded;
 use crate::{Images, InferError, Stage, Work, stages};
 use locam_arch::{Graph, NodeId, Pool, StateDict};
 use locam_kernels::{
-    Activation, Algorithm, Buffer, ConvParams, Convolution, Element, Extent, Isa, Output, PoolParams, max_pool,
+    Activation, Algorithm, Buffer, ConvParams, Convolution, Element, Extent, Isa, Output, PoolParams,
+    max_pool,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -147,7 +148,8 @@ impl<E: Element> Network<E> {
 
 impl<E: Element> Step<E> {
     fn time(&self, input: Extent, took: Duration) -> StepTime {
-        let multiply_adds = |params: ConvParams| params.output(input).map_or(0, |out| params.multiply_adds(out));
+        let multiply_adds =
+            |params: ConvParams| params.output(input).map_or(0, |out| params.multiply_adds(out));
         StepTime {
             name: self.name.clone(),
             seconds: took.as_secs_f64(),

@@ -80,7 +80,8 @@ impl Cutter<'_> {
                 }
                 Op::Add if residual.is_none() => {
                     let inputs = &self.graph.nodes()[next.0].inputs;
-                    residual = inputs.iter().copied().find(|&other| other != last && self.made.contains(&other));
+                    residual =
+                        inputs.iter().copied().find(|&other| other != last && self.made.contains(&other));
                     residual.is_some()
                 }
                 Op::Relu => {

@@ -9,7 +9,10 @@
 //! A kernel is written once, generic over the vector type ([`simd`]), and compiled once per instruction set ([`Isa`]).
 //! Work is cut by its shape alone, so results do not depend on the number of threads. This is the one crate of the
 //! workspace with `unsafe` code: public functions check every length, and the naive twins (`naive_*`) check the rest.
-#![allow(rustdoc::private_intra_doc_links, reason = "the overview names the parts for whoever reads the code")]
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "the overview names the parts for whoever reads the code"
+)]
 
 mod buffer;
 mod conv;
@@ -31,12 +34,13 @@ mod walk;
 
 pub use buffer::Buffer;
 pub use conv::{
-    Algorithm, ConvGradients, Convolution, GradientOf, GradientWorkspace, InputGradient, Output, naive_convolution, naive_convolution_gradients, reorder_weight, restore_weight,
+    Algorithm, ConvGradients, Convolution, GradientOf, GradientWorkspace, InputGradient, Output,
+    naive_convolution, naive_convolution_gradients, reorder_weight, restore_weight,
 };
 pub use element::{Bf16, Element};
 pub use error::KernelError;
-pub use isa::{ISA_VARIABLE, Isa};
 use isa::Kernel;
+pub use isa::{ISA_VARIABLE, Isa};
 pub use norm::{BatchNorm, NormGradient, add_assign, carry_gradient};
 pub use peak::measured_peak;
 pub use pool::{copy_channels, global_mean, max_pool, max_pool_gradient, max_pool_with_places};

@@ -66,7 +66,11 @@ pub(crate) unsafe fn add_outer_products<S: Simd<Stored = f32>, const R: usize, c
         let row = right(pixel);
         // SAFETY: `columns` values are there.
         let vectors = std::array::from_fn(|v| unsafe {
-            if columns >= V * S::LANES { S::load(row.add(v * S::LANES)) } else { load_there(row, v, there(v)) }
+            if columns >= V * S::LANES {
+                S::load(row.add(v * S::LANES))
+            } else {
+                load_there(row, v, there(v))
+            }
         });
         add(block, left(pixel), vectors);
     }

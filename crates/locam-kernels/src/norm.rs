@@ -30,7 +30,14 @@ impl BatchNorm {
     ///
     /// # Panics
     /// If the slices differ in length.
-    pub fn set(&mut self, statistics: &Statistics, pixels: usize, weight: &[f32], bias: &[f32], epsilon: f64) {
+    pub fn set(
+        &mut self,
+        statistics: &Statistics,
+        pixels: usize,
+        weight: &[f32],
+        bias: &[f32],
+        epsilon: f64,
+    ) {
         let sums = statistics.sums();
         assert!(sums.len() == weight.len() && sums.len() == bias.len(), "one weight and bias per channel");
         let count = pixels.max(1) as f64;
@@ -174,7 +181,8 @@ impl NormGradient {
             statistics: std::ptr::null_mut(),
             channels,
         };
-        let source = Scaled { values: gradient, scales: &self.of_gradient, others: Some((values, &self.of_value)) };
+        let source =
+            Scaled { values: gradient, scales: &self.of_gradient, others: Some((values, &self.of_value)) };
         for_each_chunk(isa, &source, |_| sink);
         Ok(())
     }
@@ -210,13 +218,13 @@ impl<K: Sink<f32>> Kernel<f32> for ScaleTask<'_, K> {
     unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(mut self) {
         let Scaled { values, scales, others } = *self.source;
         let channels = scales.len();
-        for channel in (0..channels).step_by(S::LANES) {
-            let count = S::LANES.min(channels - channel);
-            // SAFETY: all slices have `channels` values per pixel, or `channels` values.
-            unsafe {
-                let scale: S = load_up_to(scales.as_ptr().add(channel), count);
-                for pixel in self.pixels.clone() {
-                    let at = pixel * channels + channel;
+        for pixel in self.pixels.clone() {
+            for channel in (0..channels).step_by(S::LANES) {
+                let count = S::LANES.min(channels - channel);
+                let at = pixel * channels + channel;
+                // SAFETY: all slices have `channels` values per pixel, or `channels` values.
+                unsafe {
+                    let scale: S = load_up_to(scales.as_ptr().add(channel), count);
                     let mut value = scale.mul(load_up_to(values.as_ptr().add(at), count));
                     if let Some((others, factors)) = others {
                         let factor: S = load_up_to(factors.as_ptr().add(channel), count);

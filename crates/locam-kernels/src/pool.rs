@@ -173,7 +173,10 @@ pub fn max_pool_with_places(
 ) -> Result<(), KernelError> {
     let out = params.output(extent)?;
     if params.kernel > 15 {
-        return Err(KernelError::Pooling { params, reason: "with places the window may be at most 15 pixels" });
+        return Err(KernelError::Pooling {
+            params,
+            reason: "with places the window may be at most 15 pixels",
+        });
     }
     check_length("the input", extent.values(channels)?, input.len())?;
     check_length("the output", out.values(channels)?, output.len())?;
@@ -190,8 +193,9 @@ pub fn max_pool_with_places(
             place.fill(0);
             for wy in pool.window(y, extent.height) {
                 for wx in pool.window(x, extent.width) {
-                    let number = (wy + params.padding - y * params.stride) * params.kernel + wx + params.padding
-                        - x * params.stride;
+                    let number =
+                        (wy + params.padding - y * params.stride) * params.kernel + wx + params.padding
+                            - x * params.stride;
                     let from = pool.pixel(image, wy, wx) * channels;
                     let values = &input[from..from + channels];
                     for ((best, place), &value) in best.iter_mut().zip(place.iter_mut()).zip(values) {
@@ -268,7 +272,9 @@ pub fn global_mean<E: Element>(
     check_length("the input", extent.values(channels)?, input.len())?;
     check_length("the output", extent.batch * channels, output.len())?;
     let pixels = extent.height * extent.width;
-    for (image, means) in input.chunks_exact((pixels * channels).max(1)).zip(output.chunks_exact_mut(channels)) {
+    for (image, means) in
+        input.chunks_exact((pixels * channels).max(1)).zip(output.chunks_exact_mut(channels))
+    {
         means.fill(0.0);
         for pixel in image.chunks_exact(channels) {
             means.iter_mut().zip(pixel).for_each(|(mean, value)| *mean += value.to_f32());

@@ -104,8 +104,7 @@ impl ConvParams {
             let padded = length + 2 * self.padding;
             (length > 0 && padded >= self.kernel).then(|| (padded - self.kernel) / self.stride + 1)
         };
-        let too_large =
-            KernelError::WindowTooLarge { window: self.kernel, input, padding: self.padding };
+        let too_large = KernelError::WindowTooLarge { window: self.kernel, input, padding: self.padding };
         let height = along(input.height).ok_or_else(|| too_large.clone())?;
         let width = along(input.width).ok_or(too_large)?;
         let output = Extent { batch: input.batch, height, width };
@@ -156,8 +155,7 @@ impl PoolParams {
                 && floor * self.stride < length + self.padding;
             Some(floor + usize::from(more))
         };
-        let too_large =
-            KernelError::WindowTooLarge { window: self.kernel, input, padding: self.padding };
+        let too_large = KernelError::WindowTooLarge { window: self.kernel, input, padding: self.padding };
         let height = along(input.height).ok_or_else(|| too_large.clone())?;
         let width = along(input.width).ok_or(too_large)?;
         Ok(Extent { batch: input.batch, height, width })

@@ -33,7 +33,10 @@ impl Tolerance {
         let mut count = 0;
         for (i, (found, &expected)) in found.into_iter().zip(expected).enumerate() {
             let allowed = self.absolute + self.relative * expected.abs();
-            assert!((found - expected).abs() <= allowed, "{what}: value {i} is {found} instead of {expected}");
+            assert!(
+                (found - expected).abs() <= allowed,
+                "{what}: value {i} is {found} instead of {expected}"
+            );
             count += 1;
         }
         assert_eq!(count, expected.len(), "{what}: too few values");

@@ -122,6 +122,59 @@ impl Walk {
         Place { image, y, x }
     }
 
+    /// Where all taps of a place lie in the input, the input pixel of its origin: the row and column that a tap of
+    /// (0, 0) reads. Taps are then at [`Walk::tap_offsets`] from it.
+    #[inline(always)]
+    pub(crate) fn whole_origin(&self, place: Place, bounds: &TapBounds) -> Option<isize> {
+        let (y, x) = ((place.y * self.input_step) as isize, (place.x * self.input_step) as isize);
+        let whole = y + bounds.low.y >= 0
+            && x + bounds.low.x >= 0
+            && y + bounds.high.y < self.input.height as isize
+            && x + bounds.high.x < self.input.width as isize;
+        let row = (place.image * self.input.height) as isize + y;
+        whole.then(|| row * self.input.width as isize + x)
+    }
+
+    /// The smallest and largest offsets of the taps.
+    pub(crate) fn tap_bounds(&self) -> TapBounds {
+        let along = |of: fn(&Tap) -> isize| {
+            let values = || self.taps.iter().map(of);
+            (values().min().unwrap_or(0), values().max().unwrap_or(0))
+        };
+        let ((low_y, high_y), (low_x, high_x)) = (along(|tap| tap.y), along(|tap| tap.x));
+        TapBounds { low: Tap { y: low_y, x: low_x }, high: Tap { y: high_y, x: high_x } }
+    }
+
+    /// Pixels from an origin to what each tap reads.
+    pub(crate) fn tap_offsets(&self) -> Vec<isize> {
+        self.taps.iter().map(|tap| tap.y * self.input.width as isize + tap.x).collect()
+    }
+
+    /// The input pixels that a tap reads at `count` places of the grid from `pixel` on; none outside the input.
+    pub(crate) fn for_each_input(
+        &self,
+        tap: Tap,
+        pixel: usize,
+        count: usize,
+        mut visit: impl FnMut(Option<usize>),
+    ) {
+        let mut place = self.place(pixel);
+        let mut left = count;
+        while left > 0 {
+            let run = left.min(self.grid.width - place.x);
+            let y = (place.y * self.input_step) as isize + tap.y;
+            let inside = (0..self.input.height as isize).contains(&y);
+            let row = (place.image * self.input.height) as isize + y;
+            for i in 0..run {
+                let x = ((place.x + i) * self.input_step) as isize + tap.x;
+                let there = inside && (x as usize) < self.input.width;
+                visit(there.then(|| (row * self.input.width as isize + x) as usize));
+            }
+            left -= run;
+            place = self.next(Place { x: place.x + run - 1, ..place });
+        }
+    }
+
     /// The output pixel at a place of the grid.
     #[inline(always)]
     pub(crate) fn output_pixel(&self, place: Place) -> usize {
@@ -135,9 +188,17 @@ impl Walk {
     pub(crate) fn input_pixel(&self, place: Place, tap: Tap) -> Option<usize> {
         let y = (place.y * self.input_step) as isize + tap.y;
         let x = (place.x * self.input_step) as isize + tap.x;
-        let inside = (0..self.input.height as isize).contains(&y) && (0..self.input.width as isize).contains(&x);
+        let inside =
+            (0..self.input.height as isize).contains(&y) && (0..self.input.width as isize).contains(&x);
         inside.then(|| (place.image * self.input.height + y as usize) * self.input.width + x as usize)
     }
+}
+
+/// How far taps reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TapBounds {
+    low: Tap,
+    high: Tap,
 }
 
 /// A pixel of a grid.

@@ -82,7 +82,8 @@ fn padded(case: Case, input: &[f32]) -> Vec<f32> {
 fn check<E: Element>(isa: Isa, case: Case, tolerance: Tolerance) {
     let Case { params, extent, algorithm } = case;
     let name = format!("{isa} {case:?}");
-    let rounded = |values: Vec<f32>| -> Vec<f32> { values.into_iter().map(|v| E::from_f32(v).to_f32()).collect() };
+    let rounded =
+        |values: Vec<f32>| -> Vec<f32> { values.into_iter().map(|v| E::from_f32(v).to_f32()).collect() };
     let out = params.output(extent).unwrap();
     let input = rounded(random_values(extent.values(params.channels_in).unwrap(), 1));
     let weight = rounded(random_values(params.weight_len(), 2));
@@ -116,7 +117,10 @@ fn check<E: Element>(isa: Isa, case: Case, tolerance: Tolerance) {
     }
     let mut found = Vec::new();
     for pixel in values.chunks(pitch) {
-        assert!(pixel[..2].iter().chain(&pixel[pitch - 1..]).all(|v| v.to_f32() == 77.0), "{name} wrote beside");
+        assert!(
+            pixel[..2].iter().chain(&pixel[pitch - 1..]).all(|v| v.to_f32() == 77.0),
+            "{name} wrote beside"
+        );
         found.extend(pixel[2..pitch - 1].iter().map(|v| f64::from(v.to_f32())));
     }
     tolerance.check(&name, found.iter().copied(), &expected);

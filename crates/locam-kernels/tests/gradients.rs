@@ -2,8 +2,8 @@
 
 use locam_kernels::testing::{Tolerance, random_values};
 use locam_kernels::{
-    Algorithm, ConvGradients, ConvParams, Extent, GradientOf, GradientWorkspace, InputGradient, Isa, Statistics,
-    naive_convolution_gradients, reorder_weight, restore_weight,
+    Algorithm, ConvGradients, ConvParams, Extent, GradientOf, GradientWorkspace, InputGradient, Isa,
+    Statistics, naive_convolution_gradients, reorder_weight, restore_weight,
 };
 
 /// Kernel, stride, padding, input channels, output channels, batch, height, width.

@@ -57,7 +57,8 @@ pub fn class_maps(
     let transform = predictor.graph().map_transform();
     let score_map = |values: Vec<f32>| ScoreMap::new(map_size, values, transform);
     let places = || features.values.chunks_exact(features.channels);
-    let mean = places().map(|place| (place.iter().map(|&v| f64::from(v)).sum::<f64>() / place.len() as f64) as f32);
+    let mean =
+        places().map(|place| (place.iter().map(|&v| f64::from(v)).sum::<f64>() / place.len() as f64) as f32);
     let channel = |channel: usize| (channel, score_map(places().map(|place| place[channel]).collect()));
     Ok(ImageMaps {
         maps: predictor.maps(&features).into_iter().map(score_map).collect(),

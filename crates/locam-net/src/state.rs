@@ -50,7 +50,11 @@ pub fn merge_weights(
 ///
 /// # Errors
 /// [`NetError::Weights`] where a tensor is missing or has another shape.
-pub(crate) fn keep_known(arch: ArchName, classes: usize, mut state: StateDict) -> Result<StateDict, NetError> {
+pub(crate) fn keep_known(
+    arch: ArchName,
+    classes: usize,
+    mut state: StateDict,
+) -> Result<StateDict, NetError> {
     let graph = arch.graph();
     let shapes = graph.state_shapes(classes);
     check(&shapes, &state, |key| graph.head().owns(key), HeadRule::Keep, (arch.as_str(), classes))?;

@@ -21,7 +21,9 @@ impl Forward<'_> {
     pub(crate) fn layer(&mut self, layer: &mut Layer) -> Result<(), InferError> {
         let input = self.values[layer.input.0].extent;
         let extent = match &layer.work {
-            LayerWork::Conv(conv) => conv.params().output(if layer.input == NodeId(0) { self.images.0 } else { input })?,
+            LayerWork::Conv(conv) => {
+                conv.params().output(if layer.input == NodeId(0) { self.images.0 } else { input })?
+            }
             LayerWork::MaxPool { params, .. } => params.output(input)?,
             LayerWork::Concat(_) => input,
         };

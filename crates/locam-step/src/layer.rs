@@ -2,8 +2,8 @@ use crate::parameters::{ParameterId, Parameters};
 use locam_arch::{Conv, NodeId, Pool, StateDict, TensorValue};
 use locam_infer::{InferError, Stage, Work, conv_params, tensor};
 use locam_kernels::{
-    Activation, Algorithm, BatchNorm, Buffer, ConvGradients, ConvParams, Convolution, Isa, NormGradient, PoolParams,
-    Statistics,
+    Activation, Algorithm, BatchNorm, Buffer, ConvGradients, ConvParams, Convolution, Isa, NormGradient,
+    PoolParams, Statistics,
 };
 
 /// A stage with its parameters and what it keeps from the way forward for the way back.
@@ -19,10 +19,7 @@ pub(crate) struct Layer {
 #[derive(Debug)]
 pub(crate) enum LayerWork {
     Conv(Box<ConvLayer>),
-    MaxPool {
-        params: PoolParams,
-        places: Vec<u8>,
-    },
+    MaxPool { params: PoolParams, places: Vec<u8> },
     Concat(Vec<NodeId>),
 }
 
@@ -158,7 +155,8 @@ impl NormLayer {
 
     /// Adds the running statistics to a state dict.
     pub(crate) fn export(&self, state: &mut StateDict) {
-        for (name, values) in [("running_mean", &self.running_mean), ("running_var", &self.running_variance)] {
+        for (name, values) in [("running_mean", &self.running_mean), ("running_var", &self.running_variance)]
+        {
             let value = TensorValue { shape: vec![values.len()], data: values.clone() };
             state.insert(format!("{}.{name}", self.key), value);
         }

@@ -54,7 +54,8 @@ impl Optimizer {
         match self {
             Self::Sgd { momentum, weight_decay } => {
                 let (momentum, decay, rate) = (momentum as f32, weight_decay as f32, learning_rate as f32);
-                for (Parameter { values, gradient, .. }, first) in parameters.iter_mut().zip(&mut state.first) {
+                for (Parameter { values, gradient, .. }, first) in parameters.iter_mut().zip(&mut state.first)
+                {
                     let chunks = values.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
                     chunks.zip(first.par_chunks_mut(CHUNK)).for_each(|((values, gradient), first)| {
                         for ((value, gradient), change) in values.iter_mut().zip(gradient).zip(first) {

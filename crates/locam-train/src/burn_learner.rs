@@ -1,5 +1,5 @@
-use crate::metrics::argmax;
 use crate::learner::StepResult;
+use crate::metrics::argmax;
 use crate::{OptimizerName, TrainConfig, TrainError};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;

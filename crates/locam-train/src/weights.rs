@@ -16,8 +16,7 @@ pub(crate) fn load_initial(
             observer.observe(&Event::Download { done, total });
         })?,
     };
-    let (state, report) =
-        merge_weights(config.arch, classes, own, &read_weights(&path)?, HeadRule::Replace)?;
+    let (state, report) = merge_weights(config.arch, classes, own, &read_weights(&path)?, HeadRule::Replace)?;
     observer.observe(&Event::WeightsLoaded {
         source: config.weights.to_string(),
         loaded: report.loaded,

@@ -59,7 +59,10 @@ fn run() -> Result<()> {
             runs += 1;
         }
         let each = start.elapsed().as_secs_f64() / f64::from(runs);
-        println!("{}", serde_json::json!({ "seconds_per_iteration": each, "peak_memory_bytes": peak_memory() }));
+        println!(
+            "{}",
+            serde_json::json!({ "seconds_per_iteration": each, "peak_memory_bytes": peak_memory() })
+        );
         std::io::stdout().flush()?;
     }
     Ok(())
@@ -84,7 +87,9 @@ impl Request {
             .chunks_exact(2)
             .filter_map(|pair| Some((pair[0].strip_prefix("--")?, pair[1].as_str())))
             .collect();
-        let text = |name: &str| values.get(name).map(|&value| value.to_owned()).ok_or(format!("--{name} is missing"));
+        let text = |name: &str| {
+            values.get(name).map(|&value| value.to_owned()).ok_or(format!("--{name} is missing"))
+        };
         let side = |name: &str| -> Result<u32> { Ok(text(name)?.parse()?) };
         Ok(Self {
             system: text("system")?,
@@ -106,12 +111,14 @@ impl Request {
             size: self.size,
         };
         let labels = || read_npy(&self.folder.join("labels.npy"), i64::from_le_bytes);
-        let labels = || -> Result<Vec<usize>> { Ok(labels()?.into_iter().map(|label| label as usize).collect()) };
+        let labels =
+            || -> Result<Vec<usize>> { Ok(labels()?.into_iter().map(|label| label as usize).collect()) };
         Ok(match (self.system.as_str(), self.task.as_str()) {
             ("locam", "train") => Box::new(Train::new(weights, inputs, labels()?)?),
             ("locam", task) => {
                 let plan = Plan::new(&ARCH.graph(), &weights, self.precision.parse::<Precision>()?)?;
-                let head = (task == "infer").then(|| Head::new(&ARCH.graph(), &weights, CLASSES)).transpose()?;
+                let head =
+                    (task == "infer").then(|| Head::new(&ARCH.graph(), &weights, CLASSES)).transpose()?;
                 Box::new(Infer { plan, head, inputs })
             }
             ("burn-flex", "train") => Box::new(BurnTrain::new(weights, inputs, labels()?)?),
@@ -176,7 +183,8 @@ impl Job for Infer {
 /// The maps of one image, channel by channel.
 fn planes(features: &Features) -> (Vec<usize>, Vec<f32>) {
     let places = features.values.chunks_exact(features.channels);
-    let values = (0..features.channels).flat_map(|channel| places.clone().map(move |place| place[channel])).collect();
+    let values =
+        (0..features.channels).flat_map(|channel| places.clone().map(move |place| place[channel])).collect();
     (vec![features.channels, features.extent.height, features.extent.width], values)
 }
 

@@ -102,7 +102,9 @@ pub struct BenchResult {
 pub fn bench(plan: &BenchPlan) -> Result<BenchResult, Error> {
     let batch = if plan.task == BenchTask::Image { 1 } else { plan.batch };
     if batch == 0 || plan.threads == Some(0) {
-        return Err(Error::Request("a batch needs at least one image, and work at least one thread".to_owned()));
+        return Err(Error::Request(
+            "a batch needs at least one image, and work at least one thread".to_owned(),
+        ));
     }
     if plan.task == BenchTask::Train && plan.precision != Precision::F32 {
         return Err(Error::Request(format!("training is in f32; {} is for finding", plan.precision)));

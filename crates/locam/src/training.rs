@@ -135,8 +135,15 @@ pub fn train_run(
 ) -> Result<Outcome, Error> {
     let choice: DeviceChoice = config.device.parse()?;
     let (compute, device_name) = locam_net::select(choice)?;
-    let run =
-        Run { config, data: &prepared.data, folder, start, compute: &compute, device_name: &device_name, stop };
+    let run = Run {
+        config,
+        data: &prepared.data,
+        folder,
+        start,
+        compute: &compute,
+        device_name: &device_name,
+        stop,
+    };
     let outcome = train(&run, observer)?;
     if let Outcome::Finished(summary) = &outcome {
         let names: Vec<String> = prepared.data.classes.iter().map(|class| class.name.clone()).collect();

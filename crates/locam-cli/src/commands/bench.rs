@@ -31,10 +31,9 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
 }
 
 fn text(result: &BenchResult) -> String {
-    let memory = result.peak_memory_bytes.map_or_else(
-        || "unknown on this system".to_owned(),
-        |bytes| format!("{:.0} MB", bytes as f64 / 1e6),
-    );
+    let memory = result
+        .peak_memory_bytes
+        .map_or_else(|| "unknown on this system".to_owned(), |bytes| format!("{:.0} MB", bytes as f64 / 1e6));
     format!(
         "{} of {} at {}, batch {}, {} threads, {} on {}\n\
          {:.1} images/s\n\

@@ -137,10 +137,20 @@ impl<E: Element, K> Task<'_, E, K> {
         let (walk, taps) = (self.walk, &self.walk.taps);
         let mut pointers = vec![[self.source.zeros; R]; self.pixels.len().div_ceil(R) * taps.len()];
         let mut outputs = Vec::with_capacity(self.pixels.len());
+        let (bounds, offsets) = (walk.tap_bounds(), walk.tap_offsets());
         let mut place = walk.place(self.pixels.start);
         for i in 0..self.pixels.len() {
             outputs.push(walk.output_pixel(place));
             let group = &mut pointers[i / R * taps.len()..][..taps.len()];
+            if let Some(origin) = walk.whole_origin(place, &bounds) {
+                for (offset, pointers) in offsets.iter().zip(group) {
+                    let pixel = (origin + offset) as usize;
+                    // SAFETY: all taps lie in the input.
+                    pointers[i % R] = unsafe { self.source.values.add(pixel * self.source.pitch) };
+                }
+                place = walk.next(place);
+                continue;
+            }
             for (tap, pointers) in taps.iter().zip(group) {
                 if let Some(pixel) = walk.input_pixel(place, *tap) {
                     // SAFETY: the pixel lies in the input.

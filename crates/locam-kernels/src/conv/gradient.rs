@@ -165,9 +165,7 @@ impl ConvGradients {
         check_length("the gradient to the input", extent.values(channels)?, to.values.len())?;
         to.fused.check(to.values.len(), channels)?;
         let walks: Vec<_> = (0..params.stride * params.stride)
-            .map(|phase| {
-                Walk::backward(params, extent, out, (phase / params.stride, phase % params.stride))
-            })
+            .map(|phase| Walk::backward(params, extent, out, (phase / params.stride, phase % params.stride)))
             .collect();
         let chunks = self.chunks(extent, &walks);
         let mut first = to.fused.sink(to.values.as_mut_ptr(), channels);

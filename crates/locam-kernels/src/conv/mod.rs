@@ -58,7 +58,11 @@ impl Algorithm {
     pub fn best(params: ConvParams) -> Self {
         if params.is_depthwise() {
             Self::Depthwise
-        } else if params.kernel == 3 && params.stride == 1 && params.channels_in >= 16 && params.channels_out >= 16 {
+        } else if params.kernel == 3
+            && params.stride == 1
+            && params.channels_in >= 16
+            && params.channels_out >= 16
+        {
             Self::Winograd
         } else {
             Self::Direct
@@ -119,7 +123,10 @@ impl<E: Element> Convolution<E> {
         params.check()?;
         let whole_rows = algorithm == Algorithm::Rows || params.is_depthwise();
         if size_of::<E>() == 2 && !whole_rows && !params.channels_in.is_multiple_of(2) {
-            return Err(KernelError::Convolution { params, reason: "bfloat16 needs an even number of channels" });
+            return Err(KernelError::Convolution {
+                params,
+                reason: "bfloat16 needs an even number of channels",
+            });
         }
         if !E::runs_on(isa) {
             return Err(KernelError::Precision { isa: isa.to_string() });
@@ -243,7 +250,9 @@ impl<E: Element> Convolution<E> {
             check_length("the residual", out.values(channels)?, residual.len())?;
         }
         let chunks = match &self.weights {
-            Weights::Direct(packed) | Weights::Rows(packed) => direct::Cut::new(out.pixels(), packed.panels).chunks(),
+            Weights::Direct(packed) | Weights::Rows(packed) => {
+                direct::Cut::new(out.pixels(), packed.panels).chunks()
+            }
             Weights::Winograd(_) => {
                 winograd::Cut::new::<E>(&TileGrid::new(out), self.params.channels_in).chunks()
             }
@@ -292,11 +301,7 @@ impl<E: Element> Sinks<'_, E> {
 impl ConvParams {
     /// The extent of images with the padding around them.
     pub fn padded(self, extent: Extent) -> Extent {
-        Extent {
-            height: extent.height + 2 * self.padding,
-            width: extent.width + 2 * self.padding,
-            ..extent
-        }
+        Extent { height: extent.height + 2 * self.padding, width: extent.width + 2 * self.padding, ..extent }
     }
 
     /// Values that the input has; one more where pairs of values are read.

@@ -31,7 +31,9 @@ impl<E: Element> Convolution<E> {
         pool: PoolParams,
         output: &mut [E],
     ) -> Result<(), KernelError> {
-        let Weights::Rows(packed) = &self.weights else { panic!("only for convolutions that read whole rows") };
+        let Weights::Rows(packed) = &self.weights else {
+            panic!("only for convolutions that read whole rows")
+        };
         let (params, channels) = (self.params, self.params.channels_out);
         let conv_out = params.output(extent)?;
         let out = pool.output(conv_out)?;
@@ -53,10 +55,14 @@ impl<E: Element> Convolution<E> {
                 .map(|y| Tap { y: start(conv_ys.start) + y as isize, x: start(conv_xs.start) })
                 .collect();
             let input_extent = Extent { batch: 1, ..read };
-            let walk = Walk { grid, output: grid, input: input_extent, taps, ..Walk::over_rows(params, read, grid) };
+            let walk =
+                Walk { grid, output: grid, input: input_extent, taps, ..Walk::over_rows(params, read, grid) };
             let first = image * read.height * read.width * params.channels_in;
-            let source =
-                Source { values: input[first..].as_ptr(), pitch: params.channels_in, zeros: self.zeros.as_ptr() };
+            let source = Source {
+                values: input[first..].as_ptr(),
+                pitch: params.channels_in,
+                zeros: self.zeros.as_ptr(),
+            };
             with_scratch::<E, _>(grid.pixels() * channels, 0, |between, _| {
                 let sink = Forward {
                     output: between.as_mut_ptr(),

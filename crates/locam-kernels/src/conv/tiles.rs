@@ -125,7 +125,19 @@ mod tests {
 
     #[test]
     fn tiles_cover_every_pixel_once_at_the_least_cost() {
-        let costs = [(1, 5), (2, 5), (3, 5), (4, 6), (5, 10), (6, 10), (7, 11), (8, 12), (14, 22), (28, 42), (56, 84)];
+        let costs = [
+            (1, 5),
+            (2, 5),
+            (3, 5),
+            (4, 6),
+            (5, 10),
+            (6, 10),
+            (7, 11),
+            (8, 12),
+            (14, 22),
+            (28, 42),
+            (56, 84),
+        ];
         for (length, cost) in costs {
             let axis = Axis::new(length);
             assert_eq!(6 * axis.fours + 5 * axis.threes, cost, "{length} pixels: {axis:?}");

@@ -30,9 +30,8 @@ pub(crate) unsafe fn input<S: Simd, const N: usize>(d: [S; N]) -> [S; N] {
         let k = |value: f32| S::splat(value);
         let mut t = d;
         if N == POINTS {
-            let ends = |low: S, middle: S, high: S| {
-                k(A2 * B2).mul_add(low, k(-A2 - B2).mul_add(middle, high))
-            };
+            let ends =
+                |low: S, middle: S, high: S| k(A2 * B2).mul_add(low, k(-A2 - B2).mul_add(middle, high));
             t[0] = ends(d[0], d[2], d[4]);
             let (even, odd) = (k(-B2).mul_add(d[2], d[4]), k(-B2).mul_add(d[1], d[3]));
             t[1] = k(A).mul_add(odd, even);

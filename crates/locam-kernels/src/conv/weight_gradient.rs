@@ -94,19 +94,16 @@ impl Kernel<f32> for Task<'_> {
         let Job { walk, source, width, gradient, channels } = self.job;
         let first = self.panel * V * S::LANES;
         let columns = (channels - first).min(V * S::LANES);
-        let mut place = walk.place(self.pixels.start);
         let mut pointers = Vec::with_capacity(CHUNK);
         let mut fresh = true;
         for start in self.pixels.clone().step_by(CHUNK) {
             let count = CHUNK.min(self.pixels.end - start);
             pointers.clear();
-            for _ in 0..count {
-                let pixel = walk.input_pixel(place, walk.taps[self.tap]);
+            walk.for_each_input(walk.taps[self.tap], start, count, |pixel| {
                 // SAFETY: the pixel lies in the input.
                 let there = pixel.map(|pixel| unsafe { source.values.add(pixel * source.pitch) });
                 pointers.push(there.unwrap_or(source.zeros));
-                place = walk.next(place);
-            }
+            });
             for row in (0..*width).step_by(R) {
                 // SAFETY: each pointer leads to `width` values, each pixel's gradient has `channels`, and this task
                 // alone writes these columns of the tap.

@@ -47,7 +47,10 @@ impl<E: Element> Points<E> {
         const ROWS: usize = 16;
         for_each_task(rows.div_ceil(ROWS), |task| {
             let rows_here = piece(task, ROWS, rows);
-            f32::run(isa, WeightTask::<E> { weights, order, rows, columns, width, panels, rows_here, values });
+            f32::run(
+                isa,
+                WeightTask::<E> { weights, order, rows, columns, width, panels, rows_here, values },
+            );
         });
     }
 
@@ -207,8 +210,17 @@ pub(crate) unsafe fn convolve<E: Element, K: Sink<E>>(
                 E::run(isa, InputTask { image, list: &list, tiles: tiles.clone(), layout, points });
                 for block in 0..blocks {
                     let (tiles, products, sink) = (tiles.clone(), &mut *products, sink_of(portion));
-                    let multiply =
-                        MultiplyTask { list: &list, tiles, layout, points, weights, block, output, products, sink };
+                    let multiply = MultiplyTask {
+                        list: &list,
+                        tiles,
+                        layout,
+                        points,
+                        weights,
+                        block,
+                        output,
+                        products,
+                        sink,
+                    };
                     E::run(isa, multiply);
                 }
             });
@@ -362,8 +374,9 @@ impl<E: Element> InputTask<'_, E> {
             let (y, x) = (y + (i / X) as isize, x + (i % X) as isize);
             if inside(y, 1, extent.height) && inside(x, 1, extent.width) {
                 // SAFETY: the pixel lies in the image.
-                let source =
-                    unsafe { std::slice::from_raw_parts(values.add((row(y) + x as usize) * channels), channels) };
+                let source = unsafe {
+                    std::slice::from_raw_parts(values.add((row(y) + x as usize) * channels), channels)
+                };
                 pixel.copy_from_slice(source);
             } else {
                 pixel.fill(E::default());

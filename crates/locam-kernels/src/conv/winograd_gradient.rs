@@ -147,7 +147,8 @@ impl GradientTask<'_> {
                     *column = transforms::output_adjoint(pixels);
                 }
                 for y in 0..Y {
-                    let row: [S; X] = transforms::output_adjoint::<S, X, W>(std::array::from_fn(|x| columns[x][y]));
+                    let row: [S; X] =
+                        transforms::output_adjoint::<S, X, W>(std::array::from_fn(|x| columns[x][y]));
                     for (x, value) in row.into_iter().enumerate() {
                         let position = POINTS * transforms::position::<Y>(y) + transforms::position::<X>(x);
                         let at = self.panels.at(position, place, channel);
@@ -229,8 +230,7 @@ impl Kernel<f32> for FinishTask<'_> {
                         }));
                     }
                     for y in 0..3 {
-                        let places: [S; 3] =
-                            transforms::weights_adjoint(std::array::from_fn(|x| half[x][y]));
+                        let places: [S; 3] = transforms::weights_adjoint(std::array::from_fn(|x| half[x][y]));
                         for (x, value) in places.into_iter().enumerate() {
                             store_up_to(value, self.to.get().add((3 * y + x) * matrix + at), count);
                         }

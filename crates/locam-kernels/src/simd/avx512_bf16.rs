@@ -2,8 +2,8 @@ use super::Simd;
 use super::avx512::F32x16;
 use crate::Bf16;
 use core::arch::x86_64::{
-    __m256bh, __m256i, __m512bh, _mm256_mask_storeu_epi16, _mm256_maskz_loadu_epi16, _mm256_storeu_si256,
-    _mm256_loadu_si256, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh,
+    __m256bh, __m256i, __m512bh, _mm256_loadu_si256, _mm256_mask_storeu_epi16, _mm256_maskz_loadu_epi16,
+    _mm256_storeu_si256, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh,
     _mm512_dpbf16_ps, _mm512_slli_epi32,
 };
 use core::mem::transmute;

@@ -107,7 +107,8 @@ fn an_images_maps_average_to_its_logits_and_lie_as_it_lies() {
 fn a_turned_image_has_a_turned_map_size() {
     let predictor = predictor(ArchName::Squeezenet1_1);
     let tall =
-        class_maps(&predictor, &picture(Size::new(224, 320)), Size::new(224, 320), ChannelChoice::None).unwrap();
+        class_maps(&predictor, &picture(Size::new(224, 320)), Size::new(224, 320), ChannelChoice::None)
+            .unwrap();
     assert_eq!(tall.maps[0].size(), Size::new(13, 19));
 }
 

@@ -106,8 +106,12 @@ fn the_loss_falls_along_the_gradient_as_fast_as_it_says() {
     let images = Images { count: BATCH, size: SIZE, pixels: Pixels::Planes(&planes) };
     let rate = 1e-5;
     let before = trainer.step(images, &LABELS, rate).unwrap().loss;
-    let square: f64 =
-        trainer.gradients().values().flat_map(|value| &value.data).map(|&g| f64::from(g) * f64::from(g)).sum();
+    let square: f64 = trainer
+        .gradients()
+        .values()
+        .flat_map(|value| &value.data)
+        .map(|&g| f64::from(g) * f64::from(g))
+        .sum();
     let after = trainer.step(images, &LABELS, rate).unwrap().loss;
     let (fell, expected) = (before - after, rate * square);
     assert!((fell / expected - 1.0).abs() < 0.1, "the loss fell by {fell}, expected {expected}");

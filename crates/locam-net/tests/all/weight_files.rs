@@ -66,8 +66,7 @@ fn an_old_head_is_dropped_by_name_whatever_its_shape() {
     let other_conv = state["features.28.weight"].clone();
     state.insert("classifier.0.weight".into(), TensorValue { shape: vec![1], data: vec![0.0] });
     state.insert("features.0.num_batches_tracked".into(), TensorValue { shape: vec![1], data: vec![0.0] });
-    let (loaded, report) =
-        merge_weights(ArchName::Vgg16, 2, own.clone(), &state, HeadRule::Replace).unwrap();
+    let (loaded, report) = merge_weights(ArchName::Vgg16, 2, own.clone(), &state, HeadRule::Replace).unwrap();
     assert_eq!(report.dropped, ["classifier.0.weight", "classifier.bias", "classifier.weight"]);
     assert_eq!((report.loaded, report.unexpected.len()), (26, 0));
     assert_eq!(loaded["classifier.weight"], own["classifier.weight"]);
