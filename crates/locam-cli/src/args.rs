@@ -213,8 +213,8 @@ pub(crate) struct BenchArgs {
     /// Images at a time; always 1 for the task image
     #[arg(long, default_value_t = 32)]
     pub(crate) batch: usize,
-    /// Size of the images, as WIDTHxHEIGHT [default: 224x224, and 3000x2000 for the task image]
-    #[arg(long, value_parser = parse_size)]
+    /// Size of the images, in pixels [default: 224x224, and 3000x2000 for the task image]
+    #[arg(long, value_parser = parse_size, value_name = "WxH")]
     pub(crate) size: Option<(u32, u32)>,
     /// Threads [default: one per core]
     #[arg(long)]

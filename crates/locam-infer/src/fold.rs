@@ -39,9 +39,10 @@ impl Folded {
         let params = conv_params(conv);
         let outs = conv.channels_out;
         let mut weight = tensor(state, &format!("{}.weight", conv.key), &conv.weight_shape())?.to_vec();
-        let mut bias = match conv.bias {
-            true => tensor(state, &format!("{}.bias", conv.key), &[outs])?.to_vec(),
-            false => vec![0.0; outs],
+        let mut bias = if conv.bias {
+            tensor(state, &format!("{}.bias", conv.key), &[outs])?.to_vec()
+        } else {
+            vec![0.0; outs]
         };
         if let Some(key) = norm {
             let read = |name: &str| tensor(state, &format!("{key}.{name}"), &[outs]);
@@ -50,7 +51,9 @@ impl Folded {
             for (k, weights) in weight.chunks_exact_mut(params.weight_len() / outs).enumerate() {
                 let deviation = (f64::from(variance[k]) + Graph::BATCH_NORM_EPSILON).sqrt();
                 let scale = f64::from(gamma[k]) / deviation;
-                weights.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
+                for weight in weights.iter_mut() {
+                    *weight = (f64::from(*weight) * scale) as f32;
+                }
                 let shifted = (f64::from(bias[k]) - f64::from(mean[k])) * scale + f64::from(beta[k]);
                 bias[k] = shifted as f32;
             }

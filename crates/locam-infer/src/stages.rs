@@ -50,9 +50,8 @@ pub fn stages(graph: &Graph) -> Vec<Stage> {
             }
             Op::MaxPool(pool) => Work::MaxPool(*pool),
             Op::Concat => Work::Concat(node.inputs.clone()),
-            Op::Input => continue,
-            // Part of a convolution's stage, whichever of a sum's branches ends last.
-            Op::BatchNorm { .. } | Op::Relu | Op::Relu6 | Op::Add => continue,
+            // The image is given; the others are part of a convolution's stage, whichever of a sum's branches ends last.
+            Op::Input | Op::BatchNorm { .. } | Op::Relu | Op::Relu6 | Op::Add => continue,
         };
         cutter.made.insert(NodeId(i));
         stages.push(Stage { work, input: node.inputs[0], output: NodeId(i) });

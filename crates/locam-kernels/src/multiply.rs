@@ -20,6 +20,7 @@ pub(crate) unsafe fn add_product<S: Simd, const R: usize, const V: usize>(
 ) {
     let mut panel = panel;
     for word in 0..words {
+        // SAFETY: the caller has the instruction set.
         let mut columns = [unsafe { S::zero() }; V];
         for (v, column) in columns.iter_mut().enumerate() {
             // SAFETY: the panel has `words` rows of `V` vectors.

@@ -8,6 +8,8 @@ use crate::sink::{Activation, Backward, Forward, Sink};
 use crate::{Element, Isa, KernelError, Statistics};
 use std::ops::Range;
 
+/// Values of a task that only adds.
+const CHUNK: usize = 1 << 15;
 /// Pixels of a task.
 const TASK_PIXELS: usize = 512;
 
@@ -243,7 +245,6 @@ impl<K: Sink<f32>> Kernel<f32> for ScaleTask<'_, K> {
 /// If they differ in length.
 pub fn add_assign(sums: &mut [f32], values: &[f32]) {
     assert_eq!(sums.len(), values.len(), "sums of equal length");
-    const CHUNK: usize = 1 << 15;
     let (len, target) = (sums.len(), Shared::new(sums));
     for_each_task(len.div_ceil(CHUNK), |task| {
         let range = piece(task, CHUNK, len);

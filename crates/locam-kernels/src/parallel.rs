@@ -43,7 +43,6 @@ impl<T> Shared<T> {
     ///
     /// # Safety
     /// The range lies in the slice, which is still borrowed, and no other task touches it.
-    #[expect(clippy::mut_from_ref, reason = "the caller vouches that nobody else has these values")]
     pub(crate) unsafe fn slice<'a>(&self, range: Range<usize>) -> &'a mut [T] {
         // SAFETY: the caller vouches for the range.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(range.start), range.len()) }

@@ -7,6 +7,9 @@ use crate::simd::{Simd, read_up_to, write_up_to};
 use crate::{Element, Extent, Isa, KernelError, PoolParams};
 use std::ops::Range;
 
+/// Pixels of a task that copies.
+const COPY_PIXELS: usize = 256;
+
 /// Max pooling; each value of the output is the largest of its window. Windows never lie wholly outside the image.
 ///
 /// # Errors
@@ -279,7 +282,9 @@ pub fn global_mean<E: Element>(
         for pixel in image.chunks_exact(channels) {
             means.iter_mut().zip(pixel).for_each(|(mean, value)| *mean += value.to_f32());
         }
-        means.iter_mut().for_each(|mean| *mean /= pixels as f32);
+        for mean in means.iter_mut() {
+            *mean /= pixels as f32;
+        }
     }
     Ok(())
 }
@@ -291,11 +296,10 @@ pub fn global_mean<E: Element>(
 pub fn copy_channels(from: (&[f32], usize, usize), to: (&mut [f32], usize, usize), channels: usize) {
     let ((from, from_pitch, from_offset), (to, to_pitch, to_offset)) = (from, to);
     assert_eq!(from.len() / from_pitch, to.len() / to_pitch, "as many pixels");
-    const PIXELS: usize = 256;
     let pixels = from.len() / from_pitch;
     let target = Shared::new(to);
-    for_each_task(pixels.div_ceil(PIXELS), |task| {
-        for pixel in piece(task, PIXELS, pixels) {
+    for_each_task(pixels.div_ceil(COPY_PIXELS), |task| {
+        for pixel in piece(task, COPY_PIXELS, pixels) {
             let start = pixel * to_pitch + to_offset;
             // SAFETY: each task has pixels of its own.
             let to = unsafe { target.slice(start..start + channels) };

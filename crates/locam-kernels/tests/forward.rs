@@ -118,7 +118,7 @@ fn check<E: Element>(isa: Isa, case: Case, tolerance: Tolerance) {
     let mut found = Vec::new();
     for pixel in values.chunks(pitch) {
         assert!(
-            pixel[..2].iter().chain(&pixel[pitch - 1..]).all(|v| v.to_f32() == 77.0),
+            pixel[..2].iter().chain(&pixel[pitch - 1..]).all(|v| *v == E::from_f32(77.0)),
             "{name} wrote beside"
         );
         found.extend(pixel[2..pitch - 1].iter().map(|v| f64::from(v.to_f32())));

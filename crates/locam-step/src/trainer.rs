@@ -178,7 +178,7 @@ impl Trainer {
         let features = &self.values[self.graph.nodes().len() - 1];
         let channels = features.channels;
         let mut means = vec![0.0; extent.batch * channels];
-        global_mean(extent, channels, &*features.buffer, &mut means)?;
+        global_mean::<f32>(extent, channels, &features.buffer, &mut means)?;
         let (weight, bias) =
             (self.parameters.values(self.head_weight), self.parameters.values(self.head_bias));
         let logit = |means: &[f32], class: usize| {

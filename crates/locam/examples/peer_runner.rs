@@ -228,19 +228,20 @@ struct BurnInfer {
 }
 
 impl BurnInfer {
-    fn logits(&self) -> Result<Vec<f32>> {
+    fn logits(&self) -> Vec<f32> {
         let logits = self.network.forward(self.inputs.tensor(&Device::flex()));
-        Ok(logits.into_data().iter::<f32>().collect())
+        logits.into_data().iter::<f32>().collect()
     }
 }
 
 impl Job for BurnInfer {
     fn output(&mut self) -> Result<(Vec<usize>, Vec<f32>)> {
-        Ok((vec![self.inputs.count, CLASSES], self.logits()?))
+        Ok((vec![self.inputs.count, CLASSES], self.logits()))
     }
 
     fn iterate(&mut self) -> Result<()> {
-        self.logits().map(|_| ())
+        self.logits();
+        Ok(())
     }
 }
 
@@ -265,7 +266,7 @@ impl BurnTrain {
 
     fn step(&mut self) -> f32 {
         let device = Device::flex().autodiff();
-        let labels: Vec<i64> = self.labels.iter().map(|&label| label as i64).collect();
+        let labels: Vec<i64> = self.labels.iter().map(|&label| i64::from(label as u32)).collect();
         let index = Tensor::<2, Int>::from_data(TensorData::new(labels, [self.labels.len(), 1]), &device);
         let logits = self.network.forward(self.inputs.tensor(&device));
         let loss = log_softmax(logits, 1).gather(1, index).mean().neg();
@@ -299,8 +300,8 @@ fn read_npy<const N: usize, T>(path: &Path, value: impl Fn([u8; N]) -> T) -> Res
 }
 
 fn write_npy(path: &Path, shape: &[usize], values: &[f32]) -> Result<()> {
-    let sides: String = shape.iter().map(|side| format!("{side}, ")).collect();
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({sides}), }}");
+    let sides = shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({sides},), }}");
     while (10 + header.len() + 1) % 64 != 0 {
         header.push(' ');
     }

@@ -2,6 +2,7 @@ use crate::args::{BenchArgs, BenchTaskArg};
 use crate::settings::parse;
 use anyhow::Result;
 use locam::{BenchPlan, BenchResult, BenchTask, Size, bench};
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 /// `locam bench`
@@ -58,12 +59,8 @@ fn layers(result: &BenchResult) -> String {
     let mut text = "\nlayer                                   ms    GFLOP/s  share of peak\n".to_owned();
     for layer in &result.layers {
         let gflop = 2e-9 * layer.multiply_adds as f64 / layer.seconds;
-        text.push_str(&format!(
-            "{:<32}{:>10.2}{gflop:>11.0}{:>13.0} %\n",
-            layer.name,
-            layer.seconds * 1e3,
-            gflop / peak * 100.0
-        ));
+        let (name, time, share) = (&layer.name, layer.seconds * 1e3, gflop / peak * 100.0);
+        let _ = writeln!(text, "{name:<32}{time:>10.2}{gflop:>11.0}{share:>13.0} %");
     }
     text
 }

@@ -149,6 +149,9 @@ impl<E: Element> Convolution<E> {
     ///
     /// # Errors
     /// [`KernelError::Length`].
+    ///
+    /// # Panics
+    /// If Winograd's algorithm was chosen for another window than 3x3 at stride 1.
     pub fn set_weight(&mut self, weight: &[f32]) -> Result<(), KernelError> {
         let ConvParams { channels_in, channels_out, kernel, stride, .. } = self.params;
         check_length("the weight", self.params.weight_len(), weight.len())?;

@@ -11,6 +11,10 @@ use crate::sink::Sink;
 use crate::{Buffer, Element, Extent, Isa};
 use std::ops::Range;
 
+/// Tiles of a task that transforms inputs or gradients.
+pub(crate) const INPUT_TILES: usize = 8;
+/// Input channels of a task that transforms weights.
+const WEIGHT_ROWS: usize = 16;
 const POSITIONS: usize = POINTS * POINTS;
 /// Output channels whose products are kept between the matrix products and the way back.
 const BLOCK: usize = 64;
@@ -44,9 +48,8 @@ impl<E: Element> Points<E> {
         self.values.resize(POSITIONS * self.panels() * rows * self.width);
         let (panels, width) = (self.panels(), self.width);
         let values = Shared::new(&mut self.values);
-        const ROWS: usize = 16;
-        for_each_task(rows.div_ceil(ROWS), |task| {
-            let rows_here = piece(task, ROWS, rows);
+        for_each_task(rows.div_ceil(WEIGHT_ROWS), |task| {
+            let rows_here = piece(task, WEIGHT_ROWS, rows);
             f32::run(
                 isa,
                 WeightTask::<E> { weights, order, rows, columns, width, panels, rows_here, values },
@@ -257,9 +260,8 @@ pub(crate) fn transform_inputs<E: Element>(
     layout: Layout,
     points: Shared<E>,
 ) {
-    const TILES: usize = 8;
-    for_each_task(list.tiles.len().div_ceil(TILES), |task| {
-        let tiles = piece(task, TILES, list.tiles.len());
+    for_each_task(list.tiles.len().div_ceil(INPUT_TILES), |task| {
+        let tiles = piece(task, INPUT_TILES, list.tiles.len());
         E::run(isa, InputTask { image, list, tiles, layout, points });
     });
 }

@@ -4,7 +4,7 @@
 use super::gradient::GradientWorkspace;
 use super::tiles::{POINTS, Tile, TileGrid, TileList};
 use super::transforms;
-use super::winograd::{Image, Layout, transform_inputs};
+use super::winograd::{INPUT_TILES, Image, Layout, transform_inputs};
 use crate::isa::Kernel;
 use crate::multiply::{add_block, add_outer_products, with_rows, zero_block};
 use crate::parallel::{Shared, for_each_task, piece};
@@ -12,6 +12,8 @@ use crate::simd::{Simd, load_up_to, store_up_to};
 use crate::{Buffer, Element, Extent, Isa};
 use std::ops::Range;
 
+/// Input channels of a task that turns sums into places of the window.
+const FINISH_ROWS: usize = 8;
 const POSITIONS: usize = POINTS * POINTS;
 /// Bytes of points of input and gradient that are held at a time: within the last-level cache.
 const PORTION_BYTES: usize = 16 << 20;
@@ -44,9 +46,8 @@ pub(crate) unsafe fn to_weight(
         let panels = Panels::new(isa, list.tiles.len(), columns);
         gradient_points.resize(POSITIONS * panels.position);
         let gradients = Shared::new(gradient_points);
-        const TILES: usize = 8;
-        for_each_task(list.tiles.len().div_ceil(TILES), |task| {
-            let tiles = piece(task, TILES, list.tiles.len());
+        for_each_task(list.tiles.len().div_ceil(INPUT_TILES), |task| {
+            let tiles = piece(task, INPUT_TILES, list.tiles.len());
             f32::run(isa, GradientTask { gradient, output, list: &list, tiles, panels, points: gradients });
         });
         let product = Product { list: &list, layout, points, panels, gradients, rows, fresh: number == 0 };
@@ -56,10 +57,9 @@ pub(crate) unsafe fn to_weight(
             f32::run(isa, ProductTask { product: &product, position, panel, sums });
         });
     }
-    const ROWS: usize = 8;
     let to = Shared::new(to);
-    for_each_task(rows.div_ceil(ROWS), |task| {
-        let here = piece(task, ROWS, rows);
+    for_each_task(rows.div_ceil(FINISH_ROWS), |task| {
+        let here = piece(task, FINISH_ROWS, rows);
         f32::run(isa, FinishTask { sums, rows, columns, here, to });
     });
 }

@@ -7,6 +7,8 @@
 //! [`Bf16`](crate::Bf16). A matrix product reads memory in *words* of 32 bits, one `f32` or two neighbouring `Bf16`,
 //! and [`Simd::dot`] adds the product of a word that is the same in all lanes and a vector of words.
 
+#![allow(clippy::undocumented_unsafe_blocks, reason = "each type says once why all its methods are sound")]
+
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]

@@ -39,7 +39,7 @@ fn burn_step(arch: ArchName) -> (f32, Vec<Vec<f32>>) {
     let network = Network::from_state(arch, CLASSES, &filled_state(arch), &device).unwrap();
     let shape = [BATCH, 3, SIZE.height as usize, SIZE.width as usize];
     let images = Tensor::<4>::from_data(TensorData::new(planes(), shape), &device);
-    let labels: Vec<i64> = LABELS.iter().map(|&label| label as i64).collect();
+    let labels: Vec<i64> = LABELS.iter().map(|&label| i64::from(label as u32)).collect();
     let index = Tensor::<2, Int>::from_data(TensorData::new(labels, [BATCH, 1]), &device);
     let loss = log_softmax(network.forward(images), 1).gather(1, index).mean().neg();
     let value = loss.clone().into_scalar::<f32>();
