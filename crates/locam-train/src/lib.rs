@@ -9,6 +9,7 @@
 //! resuming does not mend.
 //!
 //! ```no_run
+//! # use locam_net::Compute;
 //! # use locam_train::{Event, Run, Start, TrainConfig, TrainData, TrainError, train};
 //! # use std::{path::Path, sync::atomic::AtomicBool};
 //! # fn example(data: &TrainData) -> Result<(), TrainError> {
@@ -18,7 +19,7 @@
 //!     data,
 //!     folder: Path::new("runs/cells"),
 //!     start: Start::New,
-//!     device: &burn::tensor::Device::default(),
+//!     compute: &Compute::Cpu,
 //!     device_name: "cpu",
 //!     stop: &AtomicBool::new(false),
 //! };

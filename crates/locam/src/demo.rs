@@ -146,16 +146,16 @@ fn field_sets(seed: u64) -> Vec<FieldSet> {
     vec![set(Split::Train, 0..30), set(Split::Val, 100..110), FieldSet { split: Split::Test, smears: test }]
 }
 
-/// Patches of 128 pixels and so many epochs, since this is to be over in minutes on two cores.
+/// So many epochs, since this is to be over in minutes on two cores.
 fn config(seed: u64) -> TrainConfig {
     TrainConfig {
-        epochs: 10,
+        epochs: 7,
         batch_size: 16,
         optimizer: OptimizerName::AdamW,
         learning_rate: Some(1e-3),
         schedule: Schedule::Cosine,
         warmup_epochs: 0.5,
-        patch_size: 128,
+        patch_size: 224,
         flips: true,
         turns: true,
         seed,
