@@ -1,10 +1,10 @@
 //! Batch normalisation in training, and what is done value by value around it.
 
-use crate::conv::{GradientOf, check_length};
+use crate::conv::{InputGradient, check_length};
 use crate::isa::Kernel;
 use crate::parallel::{Shared, for_each_task, piece};
 use crate::simd::{Simd, load_up_to};
-use crate::sink::{Activation, Backward, Forward, Sink};
+use crate::sink::{Activation, Forward, Sink};
 use crate::{Element, Isa, KernelError, Statistics};
 use std::ops::Range;
 
@@ -89,8 +89,7 @@ impl BatchNorm {
     }
 }
 
-/// Carries a value's gradient through what made the value; a convolution's gradient does the same on its way, see
-/// [`crate::InputGradient`].
+/// Carries a value's gradient through what made the value; a convolution's gradient does the same on its way.
 ///
 /// # Errors
 /// [`KernelError::Length`].
@@ -98,30 +97,12 @@ pub fn carry_gradient(
     isa: Isa,
     channels: usize,
     gradient: &[f32],
-    fused: GradientOf<'_>,
-    output: &mut [f32],
-    sums: &mut Statistics,
+    to: InputGradient<'_>,
 ) -> Result<(), KernelError> {
-    check_length("the output", gradient.len(), output.len())?;
-    fused.check(gradient.len(), channels)?;
     let ones = vec![1.0; channels];
     let source = Scaled { values: gradient, scales: &ones, others: None };
-    let mut first: Backward = fused.sink(output.as_mut_ptr(), channels);
-    if fused.normalized.is_some() {
-        first.sums = sums.begin(channels, chunks(gradient.len(), channels));
-    }
-    for_each_chunk(isa, &source, |chunk| {
-        let mut sink = first;
-        if !sink.sums.is_null() {
-            // SAFETY: there are two rows of sums for every chunk.
-            sink.sums = unsafe { sink.sums.add(chunk * 2 * channels) };
-        }
-        sink
-    });
-    if !first.sums.is_null() {
-        sums.end();
-    }
-    Ok(())
+    let chunks = chunks(gradient.len(), channels);
+    to.run(gradient.len(), channels, chunks, |sink_of| for_each_chunk(isa, &source, sink_of))
 }
 
 /// Batch normalisation's gradients.

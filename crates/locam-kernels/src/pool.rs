@@ -1,4 +1,4 @@
-//! Max pooling, with the places of the largest values for training, and means over images.
+//! Max pooling without memory of where the largest values were, and means over images.
 
 use crate::conv::check_length;
 use crate::isa::Kernel;
@@ -53,7 +53,7 @@ impl<E> Pool<'_, E> {
 }
 
 /// The part of an axis that the window at `at` covers.
-fn window(params: PoolParams, at: usize, length: usize) -> Range<usize> {
+pub(crate) fn window(params: PoolParams, at: usize, length: usize) -> Range<usize> {
     let start = at * params.stride;
     let end = (start + params.kernel).saturating_sub(params.padding).min(length);
     start.saturating_sub(params.padding)..end
@@ -159,107 +159,6 @@ impl<E: Element> Kernel<E> for TileTask<'_, E> {
             }
         }
     }
-}
-
-/// Max pooling that notes, per value of the output, which place of its window (row by row) won: the first of the
-/// largest.
-///
-/// # Errors
-/// As [`max_pool`]; windows may have at most 255 places.
-pub fn max_pool_with_places(
-    params: PoolParams,
-    extent: Extent,
-    channels: usize,
-    input: &[f32],
-    output: &mut [f32],
-    places: &mut [u8],
-) -> Result<(), KernelError> {
-    let out = params.output(extent)?;
-    if params.kernel > 15 {
-        return Err(KernelError::Pooling {
-            params,
-            reason: "with places the window may be at most 15 pixels",
-        });
-    }
-    check_length("the input", extent.values(channels)?, input.len())?;
-    check_length("the output", out.values(channels)?, output.len())?;
-    check_length("the places", output.len(), places.len())?;
-    let pool = Pool { params, extent, out, channels, input };
-    let (output, places) = (Shared::new(output), Shared::new(places));
-    for_each_task(out.batch * out.height, |row| {
-        let (image, y) = (row / out.height, row % out.height);
-        for x in 0..out.width {
-            let at = (row * out.width + x) * channels;
-            // SAFETY: each task has a row of the output.
-            let (best, place) = unsafe { (output.slice(at..at + channels), places.slice(at..at + channels)) };
-            best.fill(f32::NEG_INFINITY);
-            place.fill(0);
-            for wy in pool.window(y, extent.height) {
-                for wx in pool.window(x, extent.width) {
-                    let number =
-                        (wy + params.padding - y * params.stride) * params.kernel + wx + params.padding
-                            - x * params.stride;
-                    let from = pool.pixel(image, wy, wx) * channels;
-                    let values = &input[from..from + channels];
-                    for ((best, place), &value) in best.iter_mut().zip(place.iter_mut()).zip(values) {
-                        let wins = value > *best || value.is_nan();
-                        *best = if wins { value } else { *best };
-                        *place = if wins { number as u8 } else { *place };
-                    }
-                }
-            }
-        }
-    });
-    Ok(())
-}
-
-/// The gradient of max pooling: each value of the output's gradient goes to the place that won.
-///
-/// # Errors
-/// As [`max_pool_with_places`].
-pub fn max_pool_gradient(
-    params: PoolParams,
-    extent: Extent,
-    channels: usize,
-    gradient: &[f32],
-    places: &[u8],
-    to_input: &mut [f32],
-) -> Result<(), KernelError> {
-    let out = params.output(extent)?;
-    check_length("the gradient", out.values(channels)?, gradient.len())?;
-    check_length("the places", gradient.len(), places.len())?;
-    check_length("the gradient to the input", extent.values(channels)?, to_input.len())?;
-    let PoolParams { kernel, stride, padding, .. } = params;
-    let target = Shared::new(to_input);
-    // Input row by input row, so that no two tasks write the same values and sums have one order.
-    for_each_task(extent.batch * extent.height, |task| {
-        let (image, row) = (task / extent.height, task % extent.height);
-        let len = extent.width * channels;
-        // SAFETY: each task has a row of the input.
-        let into = unsafe { target.slice(task * len..(task + 1) * len) };
-        into.fill(0.0);
-        let first = (row + padding + 1).saturating_sub(kernel).div_ceil(stride);
-        let last = ((row + padding) / stride).min(out.height - 1);
-        for y in first..=last {
-            let window_row = row + padding - y * stride;
-            for x in 0..out.width {
-                let at = ((image * out.height + y) * out.width + x) * channels;
-                let (gradient, places) = (&gradient[at..at + channels], &places[at..at + channels]);
-                for window_column in 0..kernel {
-                    let Some(column) = (x * stride + window_column).checked_sub(padding) else { continue };
-                    if column >= extent.width {
-                        continue;
-                    }
-                    let number = (window_row * kernel + window_column) as u8;
-                    let into = &mut into[column * channels..(column + 1) * channels];
-                    for ((sum, &gradient), &place) in into.iter_mut().zip(gradient).zip(places) {
-                        *sum += if place == number { gradient } else { 0.0 };
-                    }
-                }
-            }
-        }
-    });
-    Ok(())
 }
 
 /// The mean over the pixels of each image, per channel.

@@ -5,8 +5,8 @@ use crate::trainer::Value;
 use locam_arch::{Graph, NodeId};
 use locam_infer::InferError;
 use locam_kernels::{
-    Activation, Buffer, Extent, GradientOf, GradientWorkspace, InputGradient, Isa, Statistics, add_assign,
-    carry_gradient, copy_channels, max_pool_gradient,
+    Activation, Buffer, Extent, GradientOf, GradientWorkspace, InputGradient, Isa, KernelError, Statistics,
+    add_assign, carry_gradient, copy_channels, max_pool_gradient,
 };
 use std::rc::Rc;
 
@@ -33,10 +33,11 @@ impl Backward<'_> {
         match &mut layer.work {
             LayerWork::Conv(conv) => self.conv(conv, layer.input, &gradient, &layer.sums, makers)?,
             LayerWork::MaxPool { params, places } => {
-                let Value { extent, channels, buffer } = &self.values[layer.input.0];
-                let mut to_input = self.pool.take(buffer.len());
-                max_pool_gradient(*params, *extent, *channels, &gradient, places, &mut to_input)?;
-                self.add(layer.input, Rc::new(to_input), makers)?;
+                let isa = self.isa;
+                self.write(layer.input, makers, |value, to, _| {
+                    let shape = (value.extent, value.channels);
+                    max_pool_gradient(isa, *params, shape, &gradient, places, to)
+                })?;
             }
             LayerWork::Concat(parts) => {
                 let channels = self.values[layer.output.0].channels;
@@ -90,19 +91,20 @@ impl Backward<'_> {
         let to_weight = self.parameters.gradient(layer.weight);
         layer.gradients.to_weight(extent, from, &before, to_weight, self.workspace)?;
         if input != NodeId(0) {
-            self.conv_to_input(layer, input, &before, makers)?;
+            self.write(input, makers, |value, to, workspace| {
+                layer.gradients.to_input(value.extent, &before, to, workspace)
+            })?;
         }
         self.pool.give(before);
         Ok(())
     }
 
-    /// A convolution's gradient to its input; as the last one to add to that, it carries the sum on its way.
-    fn conv_to_input(
+    /// Lets a layer write the gradient to its input; as the last one to add to that, it carries the sum on its way.
+    fn write(
         &mut self,
-        layer: &ConvLayer,
         input: NodeId,
-        gradient: &[f32],
         makers: &mut [Layer],
+        write: impl FnOnce(&Value, InputGradient<'_>, &mut GradientWorkspace) -> Result<(), KernelError>,
     ) -> Result<(), InferError> {
         self.readers[input.0] -= 1;
         let addend = self.pending[input.0].take();
@@ -115,8 +117,7 @@ impl Backward<'_> {
             None => (GradientOf::default(), &mut none),
         };
         let fused = GradientOf { addend: addend.as_deref().map(|buffer| &**buffer), ..through };
-        let to = InputGradient { values: &mut to_input, fused, sums };
-        layer.gradients.to_input(value.extent, gradient, to, self.workspace)?;
+        write(value, InputGradient { values: &mut to_input, fused, sums }, self.workspace)?;
         if let Some(addend) = addend {
             self.pool.give(addend);
         }
@@ -147,7 +148,12 @@ impl Backward<'_> {
             if fused.rectified.is_some() || fused.normalized.is_some() {
                 let channels = self.graph.nodes()[value.0].channels;
                 let mut carried = self.pool.take(total.len());
-                carry_gradient(self.isa, channels, &total, fused, &mut carried, sums)?;
+                carry_gradient(
+                    self.isa,
+                    channels,
+                    &total,
+                    InputGradient { values: &mut carried, fused, sums },
+                )?;
                 self.pool.give(std::mem::replace(&mut total, Rc::new(carried)));
             }
         }

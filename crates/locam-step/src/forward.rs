@@ -33,9 +33,9 @@ impl Forward<'_> {
         match &mut layer.work {
             LayerWork::Conv(conv) => self.conv(conv, layer.input, extent, &mut output)?,
             LayerWork::MaxPool { params, places } => {
-                places.resize(output.len(), 0);
+                places.resize(output.len());
                 let from = &self.values[layer.input.0].buffer;
-                max_pool_with_places(*params, input, channels, from, &mut output, places)?;
+                max_pool_with_places(self.isa, *params, input, channels, from, &mut output, places)?;
             }
             LayerWork::Concat(parts) => {
                 let mut offset = 0;

@@ -19,7 +19,7 @@ pub(crate) struct Layer {
 #[derive(Debug)]
 pub(crate) enum LayerWork {
     Conv(Box<ConvLayer>),
-    MaxPool { params: PoolParams, places: Vec<u8> },
+    MaxPool { params: PoolParams, places: Buffer<f32> },
     Concat(Vec<NodeId>),
 }
 
@@ -58,7 +58,9 @@ impl Layer {
         parameters: &mut Parameters,
     ) -> Result<Self, InferError> {
         let work = match &stage.work {
-            Work::MaxPool(pool) => LayerWork::MaxPool { params: pool_params(*pool), places: Vec::new() },
+            Work::MaxPool(pool) => {
+                LayerWork::MaxPool { params: pool_params(*pool), places: Buffer::default() }
+            }
             Work::Concat(parts) => LayerWork::Concat(parts.clone()),
             Work::Conv { conv, norm, residual, activation } => {
                 let reads_images = stage.input == NodeId(0);

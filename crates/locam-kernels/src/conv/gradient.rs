@@ -96,6 +96,36 @@ impl GradientOf<'_> {
     }
 }
 
+impl InputGradient<'_> {
+    /// Lets `work` write `values` gradients of `channels` channels, in chunks with a sink each, which `sink_of` gives.
+    pub(crate) fn run(
+        self,
+        values: usize,
+        channels: usize,
+        chunks: usize,
+        work: impl FnOnce(&(dyn Fn(usize) -> Backward + Sync)),
+    ) -> Result<(), KernelError> {
+        check_length("the gradient to the input", values, self.values.len())?;
+        self.fused.check(values, channels)?;
+        let mut first = self.fused.sink(self.values.as_mut_ptr(), channels);
+        if self.fused.normalized.is_some() {
+            first.sums = self.sums.begin(channels, chunks);
+        }
+        work(&|chunk| {
+            let mut sink = first;
+            if !sink.sums.is_null() {
+                // SAFETY: there are two rows of sums for every chunk.
+                sink.sums = unsafe { sink.sums.add(chunk * 2 * channels) };
+            }
+            sink
+        });
+        if !first.sums.is_null() {
+            self.sums.end();
+        }
+        Ok(())
+    }
+}
+
 impl ConvGradients {
     /// Gradients of a convolution that runs by `algorithm`. One that reads whole rows ([`Algorithm::Rows`]) reads
     /// images, to which nobody asks the gradient.
@@ -163,68 +193,51 @@ impl ConvGradients {
         let out = params.output(extent)?;
         let channels = params.channels_in;
         check_length("the gradient", out.values(params.channels_out)?, gradient.len())?;
-        check_length("the gradient to the input", extent.values(channels)?, to.values.len())?;
-        to.fused.check(to.values.len(), channels)?;
         let walks: Vec<_> = (0..params.stride * params.stride)
             .map(|phase| Walk::backward(params, extent, out, (phase / params.stride, phase % params.stride)))
             .collect();
         let chunks = self.chunks(extent, &walks);
-        let mut first = to.fused.sink(to.values.as_mut_ptr(), channels);
-        let total = chunks.iter().sum();
-        if to.fused.normalized.is_some() {
-            first.sums = to.sums.begin(channels, total);
-        }
-        let sink_of = |chunk: usize| {
-            let mut sink = first;
-            if !sink.sums.is_null() {
-                // SAFETY: there are two rows of sums for every chunk.
-                sink.sums = unsafe { sink.sums.add(chunk * 2 * channels) };
-            }
-            sink
-        };
         let source =
             Source { values: gradient.as_ptr(), pitch: params.channels_out, zeros: self.zeros.as_ptr() };
         let isa = self.isa;
-        // SAFETY: all tensors have the lengths that the shapes ask for, and the phases together take every pixel.
-        unsafe {
-            match &self.weights {
-                Weights::None => panic!("nobody asks for the gradient to an image"),
-                Weights::Winograd(points) => {
-                    let image = winograd::Image {
-                        values: gradient.as_ptr(),
-                        extent: out,
-                        channels: params.channels_out,
-                        padding: 2 - params.padding,
-                    };
-                    winograd::convolve(isa, image, extent, points, &mut workspace.input_points, sink_of);
-                }
-                Weights::Direct(phases) => {
-                    let mut before = 0;
-                    for ((packed, (walk, _)), chunks) in phases.iter().zip(&walks).zip(&chunks) {
-                        let sink_of = |chunk: usize| sink_of(before + chunk);
-                        direct::convolve(isa, walk, source, packed, channels, sink_of);
-                        before += chunks;
+        to.run(extent.values(channels)?, channels, chunks.iter().sum(), |sink_of| {
+            // SAFETY: all tensors have the lengths that the shapes ask for, and the phases together take every pixel.
+            unsafe {
+                match &self.weights {
+                    Weights::None => panic!("nobody asks for the gradient to an image"),
+                    Weights::Winograd(points) => {
+                        let image = winograd::Image {
+                            values: gradient.as_ptr(),
+                            extent: out,
+                            channels: params.channels_out,
+                            padding: 2 - params.padding,
+                        };
+                        winograd::convolve(isa, image, extent, points, &mut workspace.input_points, sink_of);
                     }
-                }
-                Weights::Depthwise => {
-                    let mut before = 0;
-                    for ((walk, places), chunks) in walks.iter().zip(&chunks) {
-                        let rows: Vec<f32> = places
-                            .iter()
-                            .flat_map(|&place| &self.transposed[place * channels..][..channels])
-                            .copied()
-                            .collect();
-                        let sink_of = |chunk: usize| sink_of(before + chunk);
-                        depthwise::convolve(isa, walk, source, &rows, channels, sink_of);
-                        before += chunks;
+                    Weights::Direct(phases) => {
+                        let mut before = 0;
+                        for ((packed, (walk, _)), chunks) in phases.iter().zip(&walks).zip(&chunks) {
+                            let sink_of = |chunk: usize| sink_of(before + chunk);
+                            direct::convolve(isa, walk, source, packed, channels, sink_of);
+                            before += chunks;
+                        }
+                    }
+                    Weights::Depthwise => {
+                        let mut before = 0;
+                        for ((walk, places), chunks) in walks.iter().zip(&chunks) {
+                            let rows: Vec<f32> = places
+                                .iter()
+                                .flat_map(|&place| &self.transposed[place * channels..][..channels])
+                                .copied()
+                                .collect();
+                            let sink_of = |chunk: usize| sink_of(before + chunk);
+                            depthwise::convolve(isa, walk, source, &rows, channels, sink_of);
+                            before += chunks;
+                        }
                     }
                 }
             }
-        }
-        if !first.sums.is_null() {
-            to.sums.end();
-        }
-        Ok(())
+        })
     }
 
     /// Chunks of each phase.

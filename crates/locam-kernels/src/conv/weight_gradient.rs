@@ -10,9 +10,15 @@ use crate::{Buffer, Element, Isa};
 use std::ops::Range;
 
 /// Pixels whose rows are in the second-level cache together.
-const CHUNK: usize = 256;
+const CHUNK: usize = 128;
+/// Bytes of sums of a task: they share the second-level cache with a chunk of pixels, which all taps of the task read
+/// while it is there.
+const SUMS_BYTES: usize = 384 << 10;
 /// Tasks to aim at; where taps and panels give fewer, pixels are dealt out too.
 const LEAST_TASKS: usize = 24;
+
+/// Sums of a task that adds up segments.
+const REDUCED: usize = 4096;
 
 /// A convolution whose weight's gradient is wanted.
 pub(crate) struct Job<'a> {
@@ -33,9 +39,12 @@ pub(crate) unsafe fn outer_products(isa: Isa, job: &Job<'_>, to: &mut [f32], par
     let pixels = job.walk.grid.pixels();
     let panels = job.channels.div_ceil(isa.panel());
     let taps = job.walk.taps.len();
-    in_segments(pixels, taps * panels, to, partial, |segment, task, to| {
-        let (tap, panel) = (task / panels, task % panels);
-        f32::run(isa, Task { job, tap, panel, pixels: segment, to });
+    let most = (SUMS_BYTES / (job.width * isa.panel() * 4)).max(1);
+    let groups = taps.div_ceil(most);
+    let each = taps.div_ceil(groups);
+    in_segments(pixels, groups * panels, to, partial, |segment, task, to| {
+        let (group, panel) = (task / panels, task % panels);
+        f32::run(isa, Task { job, taps: piece(group, each, taps), panel, pixels: segment, to });
     });
 }
 
@@ -73,16 +82,22 @@ fn in_segments(
         let sums = unsafe { Shared::new(sums.slice(segment * len..(segment + 1) * len)) };
         run(piece(segment, size, pixels), task, sums);
     });
-    to.copy_from_slice(&partial[..len]);
-    for segment in partial.chunks_exact(len).skip(1) {
-        to.iter_mut().zip(segment).for_each(|(sum, part)| *sum += part);
-    }
+    let to = Shared::new(to);
+    for_each_task(len.div_ceil(REDUCED), |task| {
+        let range = piece(task, REDUCED, len);
+        // SAFETY: each task has a range of its own.
+        let to = unsafe { to.slice(range.clone()) };
+        to.copy_from_slice(&partial[range.clone()]);
+        for segment in partial.chunks_exact(len).skip(1) {
+            to.iter_mut().zip(&segment[range.clone()]).for_each(|(sum, part)| *sum += part);
+        }
+    });
 }
 
-/// A tap by a panel of output channels.
+/// Some taps by a panel of output channels.
 struct Task<'a> {
     job: &'a Job<'a>,
-    tap: usize,
+    taps: Range<usize>,
     panel: usize,
     pixels: Range<usize>,
     to: Shared<f32>,
@@ -95,30 +110,30 @@ impl Kernel<f32> for Task<'_> {
         let first = self.panel * V * S::LANES;
         let columns = (channels - first).min(V * S::LANES);
         let mut pointers = Vec::with_capacity(CHUNK);
-        let mut fresh = true;
         for start in self.pixels.clone().step_by(CHUNK) {
             let count = CHUNK.min(self.pixels.end - start);
-            pointers.clear();
-            walk.for_each_input(walk.taps[self.tap], start, count, |pixel| {
-                // SAFETY: the pixel lies in the input.
-                let there = pixel.map(|pixel| unsafe { source.values.add(pixel * source.pitch) });
-                pointers.push(there.unwrap_or(source.zeros));
-            });
-            for row in (0..*width).step_by(R) {
-                // SAFETY: each pointer leads to `width` values, each pixel's gradient has `channels`, and this task
-                // alone writes these columns of the tap.
-                unsafe {
-                    let left = |i: usize| pointers.get_unchecked(i).add(row);
-                    let right = |i: usize| gradient.as_ptr().add((start + i) * channels + first);
-                    let sums = self.to.get().add((self.tap * width + row) * channels + first);
-                    with_rows!(R.min(width - row), USED => {
-                        let mut block = zero_block::<S, USED, V>();
-                        add_outer_products(&mut block, count, left, right, columns);
-                        add_block(&block, sums, *channels, columns, fresh);
-                    });
+            for tap in self.taps.clone() {
+                pointers.clear();
+                walk.for_each_input(walk.taps[tap], start, count, |pixel| {
+                    // SAFETY: the pixel lies in the input.
+                    let there = pixel.map(|pixel| unsafe { source.values.add(pixel * source.pitch) });
+                    pointers.push(there.unwrap_or(source.zeros));
+                });
+                for row in (0..*width).step_by(R) {
+                    // SAFETY: each pointer leads to `width` values, each pixel's gradient has `channels`, and this
+                    // task alone writes these columns of the tap.
+                    unsafe {
+                        let left = |i: usize| pointers.get_unchecked(i).add(row);
+                        let right = |i: usize| gradient.as_ptr().add((start + i) * channels + first);
+                        let sums = self.to.get().add((tap * width + row) * channels + first);
+                        with_rows!(R.min(width - row), USED => {
+                            let mut block = zero_block::<S, USED, V>();
+                            add_outer_products(&mut block, count, left, right, columns);
+                            add_block(&block, sums, *channels, columns, start == self.pixels.start);
+                        });
+                    }
                 }
             }
-            fresh = false;
         }
     }
 }

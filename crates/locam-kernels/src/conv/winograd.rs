@@ -86,12 +86,14 @@ impl<E: Element> Kernel<f32> for WeightTask<'_, E> {
     #[inline(always)]
     unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(self) {
         let per_word = 4 / size_of::<E>();
-        for row in self.rows_here.clone() {
-            for column in (0..self.panels * self.width).step_by(S::LANES) {
+        // Panel by panel: rows of a panel lie one after the other.
+        for (panel, row) in
+            (0..self.panels).flat_map(|panel| self.rows_here.clone().map(move |row| (panel, row)))
+        {
+            for lane in (0..self.width).step_by(S::LANES) {
                 // SAFETY: nine matrices of `rows` x `columns` are there, and this task alone writes these rows.
                 unsafe {
-                    let points = self.points::<S>(row, column);
-                    let (panel, lane) = (column / self.width, column % self.width);
+                    let points = self.points::<S>(row, panel * self.width + lane);
                     for (position, &point) in points.iter().enumerate() {
                         let matrix = (position * self.panels + panel) * self.rows * self.width;
                         let word = (row / per_word * self.width + lane) * per_word + row % per_word;

@@ -1,0 +1,171 @@
+//! Max pooling that notes which place of each window won, and its gradient, which goes there.
+
+use crate::conv::{InputGradient, check_length};
+use crate::isa::Kernel;
+use crate::parallel::{Shared, for_each_task};
+use crate::pool::window;
+use crate::simd::{Simd, load_up_to, store_up_to};
+use crate::sink::{Backward, Sink};
+use crate::{Element, Extent, Isa, KernelError, PoolParams};
+use std::ops::RangeInclusive;
+
+/// Places of a window up to which a number of type `f32` tells one from the next by far.
+const LARGEST_KERNEL: usize = 255;
+
+/// Max pooling that notes, per value of the output, which place of its window (counted row by row) won: the first of
+/// the largest. The numbers are kept as `f32`, which vectors compare like everything else here.
+///
+/// # Errors
+/// As [`crate::max_pool`]; windows may be at most 255 pixels wide.
+pub fn max_pool_with_places(
+    isa: Isa,
+    params: PoolParams,
+    extent: Extent,
+    channels: usize,
+    input: &[f32],
+    output: &mut [f32],
+    places: &mut [f32],
+) -> Result<(), KernelError> {
+    let out = output_of(params, extent)?;
+    check_length("the input", extent.values(channels)?, input.len())?;
+    check_length("the output", out.values(channels)?, output.len())?;
+    check_length("the places", output.len(), places.len())?;
+    let (output, places) = (Shared::new(output), Shared::new(places));
+    for_each_task(out.batch * out.height, |row| {
+        f32::run(isa, ForwardRow { params, extent, out, channels, input, row, output, places });
+    });
+    Ok(())
+}
+
+fn output_of(params: PoolParams, extent: Extent) -> Result<Extent, KernelError> {
+    if params.kernel > LARGEST_KERNEL {
+        return Err(KernelError::Pooling {
+            params,
+            reason: "with places the window may be at most 255 pixels wide",
+        });
+    }
+    params.output(extent)
+}
+
+/// A row of the output.
+struct ForwardRow<'a> {
+    params: PoolParams,
+    extent: Extent,
+    out: Extent,
+    channels: usize,
+    input: &'a [f32],
+    row: usize,
+    output: Shared<f32>,
+    places: Shared<f32>,
+}
+
+impl Kernel<f32> for ForwardRow<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(self) {
+        let Self { params, extent, out, channels, .. } = self;
+        let (image, y) = (self.row / out.height, self.row % out.height);
+        let corner = image * extent.height * extent.width;
+        let rows = window(params, y, extent.height);
+        let number = |at: usize, out: usize| at + params.padding - out * params.stride;
+        for x in 0..out.width {
+            let columns = window(params, x, extent.width);
+            let pixels = rows.clone().flat_map(|wy| columns.clone().map(move |wx| (wy, wx)));
+            for channel in (0..channels).step_by(S::LANES) {
+                let count = S::LANES.min(channels - channel);
+                // SAFETY: windows lie in the image, and this task alone writes this row.
+                unsafe {
+                    let mut largest = S::splat(f32::NEG_INFINITY);
+                    let mut winner = S::zero();
+                    for (i, (wy, wx)) in pixels.clone().enumerate() {
+                        let place = S::splat((number(wy, y) * params.kernel + number(wx, x)) as f32);
+                        let at = (corner + wy * extent.width + wx) * channels + channel;
+                        let value: S = load_up_to(self.input.as_ptr().add(at), count);
+                        // Places come in rising order, so the later of two winners is the one with the larger number.
+                        let wins = value.sub(largest).where_positive(place);
+                        winner = if i == 0 { place } else { winner.max(wins) };
+                        largest = largest.max(value);
+                    }
+                    let at = (self.row * out.width + x) * channels + channel;
+                    store_up_to(largest, self.output.get().add(at), count);
+                    store_up_to(winner, self.places.get().add(at), count);
+                }
+            }
+        }
+    }
+}
+
+/// The gradient of max pooling to its input: each value of the output's gradient goes to the place that won.
+///
+/// # Errors
+/// As [`max_pool_with_places`].
+pub fn max_pool_gradient(
+    isa: Isa,
+    params: PoolParams,
+    (extent, channels): (Extent, usize),
+    gradient: &[f32],
+    places: &[f32],
+    to: InputGradient<'_>,
+) -> Result<(), KernelError> {
+    let out = output_of(params, extent)?;
+    check_length("the gradient", out.values(channels)?, gradient.len())?;
+    check_length("the places", gradient.len(), places.len())?;
+    let rows = extent.batch * extent.height;
+    to.run(extent.values(channels)?, channels, rows, |sink_of| {
+        for_each_task(rows, |row| {
+            let sink = sink_of(row);
+            f32::run(isa, BackwardRow { params, extent, out, channels, gradient, places, row, sink });
+        });
+    })
+}
+
+/// A row of the input, gathered from the windows that meet it: no two tasks write the same value, and sums have one
+/// order.
+struct BackwardRow<'a> {
+    params: PoolParams,
+    extent: Extent,
+    out: Extent,
+    channels: usize,
+    gradient: &'a [f32],
+    places: &'a [f32],
+    row: usize,
+    sink: Backward,
+}
+
+impl BackwardRow<'_> {
+    /// The windows along an axis that meet a place of the input.
+    fn windows(&self, at: usize, length: usize) -> RangeInclusive<usize> {
+        let PoolParams { kernel, stride, padding, .. } = self.params;
+        (at + padding + 1).saturating_sub(kernel).div_ceil(stride)..=((at + padding) / stride).min(length - 1)
+    }
+}
+
+impl Kernel<f32> for BackwardRow<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(mut self) {
+        let (extent, out, channels) = (self.extent, self.out, self.channels);
+        let PoolParams { kernel, stride, padding, .. } = self.params;
+        let (image, y) = (self.row / extent.height, self.row % extent.height);
+        let rows = self.windows(y, out.height);
+        for x in 0..extent.width {
+            let columns = self.windows(x, out.width);
+            let windows = rows.clone().flat_map(|wy| columns.clone().map(move |wx| (wy, wx)));
+            for channel in (0..channels).step_by(S::LANES) {
+                let count = S::LANES.min(channels - channel);
+                // SAFETY: the windows are there, and this task alone writes this row.
+                unsafe {
+                    let mut sum = S::zero();
+                    for (wy, wx) in windows.clone() {
+                        let number = (y + padding - wy * stride) * kernel + x + padding - wx * stride;
+                        let at = ((image * out.height + wy) * out.width + wx) * channels + channel;
+                        let gradient: S = load_up_to(self.gradient.as_ptr().add(at), count);
+                        let place: S = load_up_to(self.places.as_ptr().add(at), count);
+                        let distance = place.sub(S::splat(number as f32));
+                        let here = S::splat(0.5).sub(distance.mul(distance));
+                        sum = sum.add(here.where_positive(gradient));
+                    }
+                    self.sink.put(self.row * extent.width + x, channel, count, sum);
+                }
+            }
+        }
+    }
+}
