@@ -19,6 +19,8 @@ pub(crate) unsafe fn add_product<S: Simd, const R: usize, const V: usize>(
     panel: *const S::Stored,
 ) {
     let mut panel = panel;
+    // A copy of its own keeps the compiler from moving sums between registers and the stack in every turn.
+    let mut sums = *block;
     for word in 0..words {
         // SAFETY: the caller has the instruction set.
         let mut columns = [unsafe { S::zero() }; V];
@@ -26,7 +28,7 @@ pub(crate) unsafe fn add_product<S: Simd, const R: usize, const V: usize>(
             // SAFETY: the panel has `words` rows of `V` vectors.
             *column = unsafe { S::read_words(panel.add(v * S::LANES * S::PER_WORD)) };
         }
-        for (row, sums) in rows.iter().zip(block.iter_mut()) {
+        for (row, sums) in rows.iter().zip(sums.iter_mut()) {
             // SAFETY: the row has `words` words.
             let value = unsafe { S::splat_word(row.add(word * S::PER_WORD)) };
             for (sum, column) in sums.iter_mut().zip(columns) {
@@ -37,6 +39,7 @@ pub(crate) unsafe fn add_product<S: Simd, const R: usize, const V: usize>(
         // SAFETY: at most one past the panel's end.
         panel = unsafe { panel.add(V * S::LANES * S::PER_WORD) };
     }
+    *block = sums;
 }
 
 /// Adds a sum of outer products to the block: for each of `count` pixels `R` values at `left(pixel)` times a row of `V`
@@ -62,6 +65,7 @@ pub(crate) unsafe fn add_outer_products<S: Simd<Stored = f32>, const R: usize, c
             }
         }
     };
+    let mut sums = *block;
     let there = |v: usize| columns.saturating_sub(v * S::LANES).min(S::LANES);
     for pixel in 0..count {
         let row = right(pixel);
@@ -73,8 +77,9 @@ pub(crate) unsafe fn add_outer_products<S: Simd<Stored = f32>, const R: usize, c
                 load_there(row, v, there(v))
             }
         });
-        add(block, left(pixel), vectors);
+        add(&mut sums, left(pixel), vectors);
     }
+    *block = sums;
 }
 
 /// Vector `v` of a row, of which `count` values are there.
