@@ -66,8 +66,11 @@ impl<E: Element> Runner<E> {
     ) -> Result<Features, InferError> {
         let free = self.memory.lock().ok().and_then(|mut memory| memory.pop());
         let mut memory = free.unwrap_or_default();
-        let (extent, values) = self.network.run(images, &mut memory, times)?;
-        let values = values.iter().map(|value| value.to_f32()).collect();
+        // On a thread of the pool, which then is not woken and put to sleep for every kernel.
+        let (extent, values) = rayon::scope(|_| {
+            let (extent, values) = self.network.run(images, &mut memory, times)?;
+            Ok::<_, InferError>((extent, values.iter().map(|value| value.to_f32()).collect()))
+        })?;
         if let Ok(mut all) = self.memory.lock() {
             all.push(memory);
         }

@@ -107,6 +107,16 @@ impl Trainer {
     ) -> Result<Outcome, InferError> {
         assert_eq!(labels.len(), images.count, "one label per image");
         images.check()?;
+        // On a thread of the pool, which then is not woken and put to sleep for every kernel.
+        rayon::scope(|_| self.step_in_pool(images, labels, learning_rate))
+    }
+
+    fn step_in_pool(
+        &mut self,
+        images: Images<'_>,
+        labels: &[usize],
+        learning_rate: f64,
+    ) -> Result<Outcome, InferError> {
         let extent = self.forward(images)?;
         let (means, outcome, to_logits) = self.loss(extent, labels)?;
         if outcome.loss.is_finite() {

@@ -15,8 +15,10 @@ use std::ops::Range;
 /// Input channels of a task that turns sums into places of the window.
 const FINISH_ROWS: usize = 8;
 const POSITIONS: usize = POINTS * POINTS;
-/// Bytes of points of input and gradient that are held at a time: within the last-level cache.
-const PORTION_BYTES: usize = 16 << 20;
+/// Least and most bytes of points of input and gradient that are held at a time. Between them twice the bytes of the
+/// sums, which are read and written once for every portion: few portions where sums are large, and else points that
+/// are multiplied while the second-level caches still hold them.
+const PORTION_BYTES: (usize, usize) = (4 << 20, 24 << 20);
 
 /// Fills `to` with nine matrices of input channels x output channels.
 ///
@@ -33,7 +35,8 @@ pub(crate) unsafe fn to_weight(
     let grid = TileGrid::new(output);
     let rows = image.channels;
     let columns = to.len() / (9 * rows);
-    let most = (PORTION_BYTES / (POSITIONS * 4 * (rows + columns))).max(1);
+    let bytes = (2 * POSITIONS * 4 * rows * columns).clamp(PORTION_BYTES.0, PORTION_BYTES.1);
+    let most = (bytes / (POSITIONS * 4 * (rows + columns))).max(1);
     let portion = grid.len().div_ceil(grid.len().div_ceil(most).max(1)).max(1);
     let GradientWorkspace { input_points, gradient_points, sums } = workspace;
     sums.resize(POSITIONS * rows * columns);
