@@ -1,7 +1,7 @@
 //! What happens to a convolution's sums on their way to memory.
 
 use crate::Element;
-use crate::simd::{Simd, load_up_to, read_up_to, store_up_to, write_up_to};
+use crate::simd::{Simd, load_up_to, prefetch, read_up_to, store_up_to, write_up_to};
 
 /// A function applied to every value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,9 @@ pub(crate) trait Sink<E>: Copy + Send + Sync {
     /// # Safety
     /// As [`Simd`]; the pixel and the channels are within the output, and no other thread writes them.
     unsafe fn put<S: Simd<Stored = E>>(&mut self, pixel: usize, channel: usize, count: usize, value: S);
+
+    /// Asks for the memory that [`Sink::put`] of this pixel and channel will need.
+    fn prefetch(&self, pixel: usize, channel: usize);
 }
 
 /// Writes `activation(value + bias + residual)`; where statistics are kept, adds the written value and its square to
@@ -83,6 +86,14 @@ impl<E: Element> Sink<E> for Forward<E> {
             write_up_to(value, self.output.add(pixel * self.pitch + channel), count);
         }
     }
+
+    #[inline(always)]
+    fn prefetch(&self, pixel: usize, channel: usize) {
+        prefetch(self.output.wrapping_add(pixel * self.pitch + channel));
+        if !self.residual.is_null() {
+            prefetch(self.residual.wrapping_add(pixel * self.residual_pitch + channel));
+        }
+    }
 }
 
 /// The gradient of a value that was normalised, perhaps added to, and rectified: adds the gradient of another branch,
@@ -136,6 +147,17 @@ impl Sink<f32> for Backward {
                 add_to::<S>(self.sums.add(self.pitch + channel), count, value.mul(deviation));
             }
             store_up_to(value, self.output.add(at), count);
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, pixel: usize, channel: usize) {
+        let at = pixel * self.pitch + channel;
+        prefetch(self.output.wrapping_add(at));
+        for other in [self.addend, self.rectified, self.normalized_from] {
+            if !other.is_null() {
+                prefetch(other.wrapping_add(at));
+            }
         }
     }
 }

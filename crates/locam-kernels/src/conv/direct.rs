@@ -184,6 +184,11 @@ impl<E: Element, const R: usize> Product<'_, E, R> {
     ) {
         // SAFETY: the caller's.
         unsafe {
+            for &pixel in self.outputs {
+                for v in 0..V {
+                    sink.prefetch(pixel, self.channel + v * S::LANES);
+                }
+            }
             let mut block = zero_block::<S, USED, V>();
             let mut weights = self.weights;
             for pointers in self.rows {

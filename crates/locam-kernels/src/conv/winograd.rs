@@ -444,7 +444,10 @@ impl<E: Element, K: Sink<E>> MultiplyTask<'_, E, K> {
         let channels = self.channels();
         for start in channels.clone().step_by(width) {
             let panel = self.weights.panel(position, start / width);
-            for places in places[first..last].chunks(R) {
+            for (group, places) in places[first..last].chunks(R).enumerate() {
+                if start == channels.start {
+                    self.prefetch(position, group * R..(group + 1) * R);
+                }
                 let product = |place: u32, column: usize| {
                     let place = place as usize - self.tiles.start;
                     position * layout.position + place * layout.tile + start - channels.start + column
@@ -464,6 +467,25 @@ impl<E: Element, K: Sink<E>> MultiplyTask<'_, E, K> {
                             }
                         }
                     });
+                }
+            }
+        }
+    }
+
+    /// Asks, spread over the products of all positions, for what the sink will need: of each of these tiles (counted in
+    /// the task) the pixel that stands at this position.
+    #[inline(always)]
+    fn prefetch(&self, position: usize, tiles: Range<usize>) {
+        let (y, x) = (position / POINTS, position % POINTS);
+        if y >= 4 || x >= 4 {
+            return;
+        }
+        for tile in self.list.tiles[self.tiles.clone()].iter().take(tiles.end).skip(tiles.start) {
+            if y < tile.y.used && x < tile.x.used {
+                let row = tile.image * self.output.height + tile.y.start + y;
+                let pixel = row * self.output.width + tile.x.start + x;
+                for channel in self.channels().step_by(64 / size_of::<E>()) {
+                    self.sink.prefetch(pixel, channel);
                 }
             }
         }

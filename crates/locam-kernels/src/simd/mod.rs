@@ -112,6 +112,18 @@ macro_rules! stored_as_f32 {
 }
 pub(crate) use stored_as_f32;
 
+/// Asks for the cache line at `at`, which soon is read or written. Only advice: any address will do.
+#[inline(always)]
+pub(crate) fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing that the program could see, and faults nowhere.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T1 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Reads `count` stored values, at most `LANES`; the others are zero.
 ///
 /// # Safety
