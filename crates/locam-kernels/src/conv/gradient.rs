@@ -181,7 +181,6 @@ impl ConvGradients {
     ///
     /// # Panics
     /// If the convolution reads whole rows.
-    #[expect(clippy::needless_pass_by_value, reason = "the values are written through it once")]
     pub fn to_input(
         &self,
         extent: Extent,
