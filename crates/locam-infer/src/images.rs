@@ -3,6 +3,7 @@ use locam_arch::INPUT_CHANNELS;
 use locam_core::{Normalization, Size};
 use locam_kernels::{Buffer, ConvParams, Element, Extent};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Images of equal size, ready for a network.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +48,18 @@ impl Images<'_> {
     /// Writes the normalised values channels-last, with the padding of the first convolution around each image and a
     /// value of zero at the end, where kernels on bfloat16 read a pair.
     pub fn write_padded<E: Element>(&self, params: ConvParams, into: &mut Buffer<E>) {
+        self.write_padded_rows(params, 0..params.padded(self.extent()).height, into);
+    }
+
+    /// Some rows, counted in the padded image, of what [`Images::write_padded`] writes.
+    pub(crate) fn write_padded_rows<E: Element>(
+        &self,
+        params: ConvParams,
+        rows: Range<usize>,
+        into: &mut Buffer<E>,
+    ) {
         let (extent, padded) = (self.extent(), params.padded(self.extent()));
-        let values = padded.pixels() * INPUT_CHANNELS;
+        let values = extent.batch * rows.len() * padded.width * INPUT_CHANNELS;
         into.resize(values + usize::from(size_of::<E>() == 2));
         into[values..].fill(E::default());
         let table = match self.pixels {
@@ -58,7 +69,7 @@ impl Images<'_> {
         let row_len = (padded.width * INPUT_CHANNELS).max(1);
         let edge = params.padding * INPUT_CHANNELS;
         into[..values].par_chunks_exact_mut(row_len).enumerate().for_each(|(row, into)| {
-            let (image, y) = (row / padded.height, (row % padded.height).wrapping_sub(params.padding));
+            let (image, y) = (row / rows.len(), (rows.start + row % rows.len()).wrapping_sub(params.padding));
             if y >= extent.height {
                 into.fill(E::default());
                 return;

@@ -6,11 +6,13 @@
 //!
 //! [`stages`] cuts a graph into what is computed together; training on the CPU follows the same stages.
 
+mod bands;
 mod error;
 mod fold;
 mod head;
 mod images;
 mod network;
+mod places;
 mod plan;
 mod stages;
 

@@ -1,18 +1,18 @@
 use crate::fold::Folded;
+use crate::places::{Place, Places};
 use crate::{Images, InferError, Stage, Work, stages};
 use locam_arch::{Graph, NodeId, Pool, StateDict};
 use locam_kernels::{
-    Activation, Algorithm, Buffer, ConvParams, Convolution, Element, Extent, Isa, Output, PoolParams,
+    Activation, Algorithm, Band, Buffer, ConvParams, Convolution, Element, Extent, Isa, Output, PoolParams,
     max_pool,
 };
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// The convolutional part of a network, folded, with every value's place in memory.
 #[derive(Debug)]
 pub(crate) struct Network<E> {
-    isa: Isa,
-    steps: Vec<Step<E>>,
+    pub(crate) isa: Isa,
+    pub(crate) steps: Vec<Step<E>>,
     slots: usize,
 }
 
@@ -30,35 +30,26 @@ pub struct StepTime {
 /// Memory of a run; lend the same to the next one.
 #[derive(Debug, Default)]
 pub(crate) struct Memory<E> {
-    images: Buffer<E>,
-    slots: Vec<Buffer<E>>,
-    workspace: Buffer<E>,
+    /// Images with the first convolution's padding.
+    pub(crate) images: Buffer<E>,
+    pub(crate) values: Vec<Buffer<E>>,
+    pub(crate) workspace: Buffer<E>,
 }
 
 #[derive(Debug)]
-struct Step<E> {
+pub(crate) struct Step<E> {
     name: String,
-    work: Kernels<E>,
+    pub(crate) work: Kernels<E>,
     /// Where it reads; the images themselves where there is none.
-    input: Option<Place>,
-    output: Place,
+    pub(crate) input: Option<Place>,
+    pub(crate) output: Place,
 }
 
 #[derive(Debug)]
-enum Kernels<E> {
+pub(crate) enum Kernels<E> {
     Conv { conv: Convolution<E>, bias: Vec<f32>, residual: Option<Place>, activation: Activation },
     PooledConv { conv: Convolution<E>, bias: Vec<f32>, activation: Activation, pool: PoolParams },
     MaxPool(PoolParams),
-}
-
-/// A value's place: some channels of each pixel of a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    slot: usize,
-    /// Values from one pixel to the next.
-    pitch: usize,
-    offset: usize,
-    channels: usize,
 }
 
 impl<E: Element> Network<E> {
@@ -109,45 +100,44 @@ impl<E: Element> Network<E> {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let of = |step: &Step<E>| match &step.work {
-            Kernels::Conv { conv, .. } | Kernels::PooledConv { conv, .. } => conv.bytes(),
-            Kernels::MaxPool(_) => 0,
-        };
-        self.steps.iter().map(of).sum()
+        self.steps.iter().map(|step| step.work.bytes()).sum()
     }
 
-    /// Runs all steps; the last one's output stays in the memory.
+    /// Runs all steps on all images at once; the last one's output stays in the memory.
     pub(crate) fn run<'m>(
         &self,
         images: Images<'_>,
         memory: &'m mut Memory<E>,
         times: &mut Vec<StepTime>,
     ) -> Result<(Extent, &'m [E]), InferError> {
-        images.check()?;
-        memory.slots.resize_with(self.slots, Buffer::default);
+        let Memory { images: padded, values: slots, workspace } = memory;
+        slots.resize_with(self.slots, Buffer::default);
         if let Some(params) = self.steps.first().and_then(|step| step.work.params()) {
-            images.write_padded(params, &mut memory.images);
+            images.write_padded(params, padded);
         }
         let mut extents = vec![images.extent(); self.slots];
         let mut last = 0;
         for step in &self.steps {
             let input = step.input.map_or(images.extent(), |place| extents[place.slot]);
-            let extent = step.output_extent(input)?;
-            let mut output = std::mem::take(&mut memory.slots[step.output.slot]);
+            let extent = step.work.output(input)?;
+            let mut output = std::mem::take(&mut slots[step.output.slot]);
             output.resize(extent.values(step.output.pitch)?);
             let start = Instant::now();
-            let done = step.run(self.isa, input, memory, &mut output);
+            let from = step.input.map_or(&**padded, |place| &slots[place.slot]);
+            let residual = step.residual().map(|place| &*slots[place.slot]);
+            let band = Band { above: step.work.padding(), rows: extent.height };
+            let done = step.run(self.isa, (input, band), from, residual, &mut output, workspace);
             times.push(step.time(input, start.elapsed()));
-            (memory.slots[step.output.slot], extents[step.output.slot]) = (output, extent);
+            (slots[step.output.slot], extents[step.output.slot]) = (output, extent);
             done?;
             last = step.output.slot;
         }
-        Ok((extents[last], &memory.slots[last]))
+        Ok((extents[last], &slots[last]))
     }
 }
 
 impl<E: Element> Step<E> {
-    fn time(&self, input: Extent, took: Duration) -> StepTime {
+    pub(crate) fn time(&self, input: Extent, took: Duration) -> StepTime {
         let multiply_adds =
             |params: ConvParams| params.output(input).map_or(0, |out| params.multiply_adds(out));
         StepTime {
@@ -157,50 +147,78 @@ impl<E: Element> Step<E> {
         }
     }
 
-    fn output_extent(&self, input: Extent) -> Result<Extent, InferError> {
-        Ok(match &self.work {
-            Kernels::Conv { conv, .. } => conv.params().output(input)?,
-            Kernels::PooledConv { conv, pool, .. } => pool.output(conv.params().output(input)?)?,
-            Kernels::MaxPool(pool) => pool.output(input)?,
-        })
+    pub(crate) fn residual(&self) -> Option<Place> {
+        match self.work {
+            Kernels::Conv { residual, .. } => residual,
+            Kernels::PooledConv { .. } | Kernels::MaxPool(_) => None,
+        }
     }
 
-    fn run(
+    /// Computes a band of rows from the rows that it needs; `extent` is that of the latter, `values` begin at the
+    /// band's first row.
+    pub(crate) fn run(
         &self,
         isa: Isa,
-        extent: Extent,
-        memory: &mut Memory<E>,
-        values: &mut Buffer<E>,
+        (extent, band): (Extent, Band),
+        input: &[E],
+        residual: Option<&[E]>,
+        values: &mut [E],
+        workspace: &mut Buffer<E>,
     ) -> Result<(), InferError> {
-        let Memory { images, slots, workspace } = memory;
-        let input: &[E] = self.input.map_or(&**images, |place| &slots[place.slot]);
         match &self.work {
-            Kernels::Conv { conv, bias, residual, activation } => {
+            Kernels::Conv { conv, bias, activation, .. } => {
                 let output = Output {
                     values,
                     pitch: self.output.pitch,
                     offset: self.output.offset,
                     bias: Some(bias),
-                    residual: residual.map(|place| &*slots[place.slot]),
+                    residual,
                     activation: *activation,
                     statistics: None,
                 };
-                conv.run(extent, input, output, workspace)?;
+                conv.run_band(extent, band, input, output, workspace)?;
             }
             Kernels::PooledConv { conv, bias, activation, pool } => {
-                conv.run_pooled(extent, input, bias, *activation, *pool, values)?;
+                conv.run_pooled(extent, input, bias, *activation, (*pool, band), values)?;
             }
-            Kernels::MaxPool(pool) => max_pool(isa, *pool, extent, self.output.channels, input, values)?,
+            Kernels::MaxPool(pool) => {
+                max_pool(isa, *pool, (extent, band), self.output.channels, input, values)?;
+            }
         }
         Ok(())
     }
 }
 
 impl<E: Element> Kernels<E> {
-    fn params(&self) -> Option<ConvParams> {
+    pub(crate) fn params(&self) -> Option<ConvParams> {
         match self {
             Self::Conv { conv, .. } | Self::PooledConv { conv, .. } => Some(conv.params()),
             Self::MaxPool(_) => None,
+        }
+    }
+
+    /// What comes out of whole images.
+    pub(crate) fn output(&self, input: Extent) -> Result<Extent, InferError> {
+        Ok(match self {
+            Self::Conv { conv, .. } => conv.params().output(input)?,
+            Self::PooledConv { conv, pool, .. } => pool.output(conv.params().output(input)?)?,
+            Self::MaxPool(pool) => pool.output(input)?,
+        })
+    }
+
+    /// Padding around what the last window runs over.
+    fn padding(&self) -> usize {
+        match self {
+            Self::Conv { conv, .. } => conv.params().padding,
+            Self::PooledConv { pool, .. } | Self::MaxPool(pool) => pool.padding,
+        }
+    }
+
+    /// Bytes that the weights take.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Conv { conv, .. } | Self::PooledConv { conv, .. } => conv.bytes(),
+            Self::MaxPool(_) => 0,
         }
     }
 }
@@ -209,78 +227,4 @@ impl<E: Element> Kernels<E> {
 fn pool_params(pool: Pool) -> PoolParams {
     let Pool { kernel, stride, padding, ceil_mode } = pool;
     PoolParams { kernel, stride, padding, ceil_mode }
-}
-
-/// Gives values places: parts of a concatenation lie in its place, and a slot serves again when its value has been read
-/// for the last time.
-struct Places<'a> {
-    graph: &'a Graph,
-    /// The concatenation that a value is part of, and its first channel there.
-    part_of: BTreeMap<NodeId, (NodeId, usize)>,
-    /// The last stage that reads a value.
-    last_read: BTreeMap<NodeId, usize>,
-    slot_of: BTreeMap<NodeId, usize>,
-    free: Vec<usize>,
-    slots: usize,
-}
-
-impl<'a> Places<'a> {
-    fn new(graph: &'a Graph, stages: &[Stage]) -> Self {
-        let mut part_of = BTreeMap::new();
-        for stage in stages {
-            if let Work::Concat(parts) = &stage.work {
-                let mut offset = 0;
-                for &part in parts {
-                    part_of.insert(part, (stage.output, offset));
-                    offset += graph.nodes()[part.0].channels;
-                }
-            }
-        }
-        let mut last_read = BTreeMap::new();
-        for (number, stage) in stages.iter().enumerate() {
-            let residual = match &stage.work {
-                Work::Conv { residual, .. } => *residual,
-                _ => None,
-            };
-            // A part lives as long as the whole.
-            for value in [Some(stage.input), residual].into_iter().flatten() {
-                let home = part_of.get(&value).map_or(value, |(whole, _)| *whole);
-                last_read.insert(home, number);
-            }
-        }
-        Self { graph, part_of, last_read, slot_of: BTreeMap::new(), free: Vec::new(), slots: 0 }
-    }
-
-    fn home(&self, value: NodeId) -> (NodeId, usize) {
-        self.part_of.get(&value).copied().unwrap_or((value, 0))
-    }
-
-    /// The place of a value that was made.
-    fn of(&self, value: NodeId) -> Place {
-        let (home, offset) = self.home(value);
-        let channels = |value: NodeId| self.graph.nodes()[value.0].channels;
-        Place { slot: self.slot_of[&home], pitch: channels(home), offset, channels: channels(value) }
-    }
-
-    /// A place for a value.
-    fn make(&mut self, value: NodeId) -> Place {
-        let (home, _) = self.home(value);
-        if !self.slot_of.contains_key(&home) {
-            let slot = self.free.pop().unwrap_or_else(|| {
-                self.slots += 1;
-                self.slots - 1
-            });
-            self.slot_of.insert(home, slot);
-        }
-        self.of(value)
-    }
-
-    /// Frees the slots of values that no stage after this one reads.
-    fn release(&mut self, number: usize) {
-        let done: Vec<NodeId> =
-            self.slot_of.keys().filter(|value| self.last_read.get(value) == Some(&number)).copied().collect();
-        for value in done {
-            self.free.extend(self.slot_of.remove(&value));
-        }
-    }
 }

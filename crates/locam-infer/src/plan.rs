@@ -64,12 +64,20 @@ impl<E: Element> Runner<E> {
         channels: usize,
         times: &mut Vec<StepTime>,
     ) -> Result<Features, InferError> {
+        images.check()?;
         let free = self.memory.lock().ok().and_then(|mut memory| memory.pop());
         let mut memory = free.unwrap_or_default();
         // On a thread of the pool, which then is not woken and put to sleep for every kernel.
         let (extent, values) = rayon::scope(|_| {
+            if images.count == 1 {
+                let mut values = Vec::new();
+                let ready = |rows: &[E]| values.extend(rows.iter().map(|value| value.to_f32()));
+                let (extent, took) = self.network.run_in_bands(images, &mut memory, ready)?;
+                *times = took;
+                return Ok::<_, InferError>((extent, values));
+            }
             let (extent, values) = self.network.run(images, &mut memory, times)?;
-            Ok::<_, InferError>((extent, values.iter().map(|value| value.to_f32()).collect()))
+            Ok((extent, values.iter().map(|value| value.to_f32()).collect()))
         })?;
         if let Ok(mut all) = self.memory.lock() {
             all.push(memory);

@@ -114,9 +114,27 @@ impl Cutter<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use locam_arch::ArchName;
+    use locam_arch::{ArchName, StateDict, TensorValue};
+    use locam_kernels::testing::random_values;
+
+    /// Random weights that keep values of one size from layer to layer; batch normalisation as it starts.
+    pub(crate) fn random_state(graph: &Graph) -> StateDict {
+        let value = |(i, (key, shape)): (usize, (String, Vec<usize>))| {
+            let count = shape.iter().product();
+            let data = match shape.len() {
+                1 if key.ends_with("weight") || key.ends_with("running_var") => vec![1.0; count],
+                1 => vec![0.0; count],
+                _ => {
+                    let scale = (6.0 / (count / shape[0]) as f32).sqrt();
+                    random_values(count, i as u64).iter().map(|value| value * scale).collect()
+                }
+            };
+            (key, TensorValue { shape, data })
+        };
+        graph.state_shapes(2).into_iter().enumerate().map(value).collect()
+    }
 
     #[test]
     fn every_architecture_is_cut_into_stages() {

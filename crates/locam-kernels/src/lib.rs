@@ -46,6 +46,6 @@ pub use norm::{BatchNorm, NormGradient, add_assign, carry_gradient};
 pub use peak::measured_peak;
 pub use pool::{copy_channels, global_mean, max_pool};
 pub use pool_training::{max_pool_gradient, max_pool_with_places};
-pub use shape::{ConvParams, Extent, PoolParams};
+pub use shape::{Band, ConvParams, Extent, PoolParams};
 pub use sink::Activation;
 pub use statistics::Statistics;

@@ -4,29 +4,30 @@ use crate::conv::check_length;
 use crate::isa::Kernel;
 use crate::parallel::{Shared, for_each_task, piece};
 use crate::simd::{Simd, read_up_to, write_up_to};
-use crate::{Element, Extent, Isa, KernelError, PoolParams};
+use crate::{Band, Element, Extent, Isa, KernelError, PoolParams};
 use std::ops::Range;
 
 /// Pixels of a task that copies.
 const COPY_PIXELS: usize = 256;
 
-/// Max pooling; each value of the output is the largest of its window. Windows never lie wholly outside the image.
+/// Max pooling of what a band of rows needs; each value of the output is the largest of its window.
 ///
 /// # Errors
-/// [`KernelError::Pooling`], [`KernelError::WindowTooLarge`], [`KernelError::Length`].
+/// [`KernelError::Pooling`], [`KernelError::WindowTooLarge`] where a window lies wholly outside the rows,
+/// [`KernelError::Length`].
 pub fn max_pool<E: Element>(
     isa: Isa,
     params: PoolParams,
-    extent: Extent,
+    (extent, band): (Extent, Band),
     channels: usize,
     input: &[E],
     output: &mut [E],
 ) -> Result<(), KernelError> {
-    let out = params.output(extent)?;
+    let out = params.band_output(extent, band)?;
     check_length("the input", extent.values(channels)?, input.len())?;
     check_length("the output", out.values(channels)?, output.len())?;
     let target = Shared::new(output);
-    let pool = Pool { params, extent, out, channels, input };
+    let pool = Pool { params, above: band.above, extent, out, channels, input };
     for_each_task(out.batch * out.height, |row| {
         E::run(isa, PoolTask { pool: &pool, row, output: target });
     });
@@ -35,6 +36,7 @@ pub fn max_pool<E: Element>(
 
 struct Pool<'a, E> {
     params: PoolParams,
+    above: usize,
     extent: Extent,
     out: Extent,
     channels: usize,
@@ -42,21 +44,16 @@ struct Pool<'a, E> {
 }
 
 impl<E> Pool<'_, E> {
-    /// The part of an axis that the window at `at` covers.
-    fn window(&self, at: usize, length: usize) -> Range<usize> {
-        window(self.params, at, length)
-    }
-
     fn pixel(&self, image: usize, y: usize, x: usize) -> usize {
         (image * self.extent.height + y) * self.extent.width + x
     }
 }
 
-/// The part of an axis that the window at `at` covers.
-pub(crate) fn window(params: PoolParams, at: usize, length: usize) -> Range<usize> {
+/// The part of an axis, with so much padding before it, that the window at `at` covers.
+pub(crate) fn window(params: PoolParams, before: usize, at: usize, length: usize) -> Range<usize> {
     let start = at * params.stride;
-    let end = (start + params.kernel).saturating_sub(params.padding).min(length);
-    start.saturating_sub(params.padding)..end
+    let end = (start + params.kernel).saturating_sub(before).min(length);
+    start.saturating_sub(before)..end
 }
 
 struct PoolTask<'a, E> {
@@ -68,11 +65,11 @@ struct PoolTask<'a, E> {
 impl<E: Element> Kernel<E> for PoolTask<'_, E> {
     #[inline(always)]
     unsafe fn run<S: Simd<Stored = E>, const R: usize, const V: usize>(self) {
-        let Pool { extent, out, channels, input, params } = *self.pool;
+        let Pool { extent, above, out, channels, input, params } = *self.pool;
         let (image, y) = (self.row / out.height, self.row % out.height);
-        let rows = self.pool.window(y, extent.height);
+        let rows = window(params, above, y, extent.height);
         for x in 0..out.width {
-            let windows = (rows.clone(), window(params, x, extent.width));
+            let windows = (rows.clone(), window(params, params.padding, x, extent.width));
             let corner = self.pool.pixel(image, 0, 0) * channels;
             let at = (self.row * out.width + x) * channels;
             // SAFETY: the window lies in the image, and this task alone writes this row.
@@ -113,24 +110,25 @@ unsafe fn largest_of<S: Simd>(
 }
 
 /// Pools a rectangle: `between` holds the input pixels at `from`, rows and columns, and the pooled pixels are those of
-/// an image at rows and columns of an output of some extent.
+/// an image at rows and columns of an output of some extent. `above` rows of padding are above the first row.
 ///
 /// # Safety
 /// The windows lie in the rectangle, and nobody else writes these pixels.
 pub(crate) unsafe fn pool_tile<E: Element>(
     isa: Isa,
-    params: PoolParams,
+    (params, above): (PoolParams, usize),
     from: (Range<usize>, Range<usize>),
     between: &[E],
     channels: usize,
     to: (Extent, usize, Range<usize>, Range<usize>),
     output: Shared<E>,
 ) {
-    E::run(isa, TileTask { params, from, between, channels, to, output });
+    E::run(isa, TileTask { params, above, from, between, channels, to, output });
 }
 
 struct TileTask<'a, E> {
     params: PoolParams,
+    above: usize,
     from: (Range<usize>, Range<usize>),
     between: &'a [E],
     channels: usize,
@@ -143,14 +141,14 @@ impl<E: Element> Kernel<E> for TileTask<'_, E> {
     unsafe fn run<S: Simd<Stored = E>, const R: usize, const V: usize>(self) {
         let (out, image, ys, xs) = self.to;
         let (rows, columns) = self.from;
-        let within = |at: usize, whole: &Range<usize>| {
-            let window = window(self.params, at, whole.end);
+        let within = |at: usize, before: usize, whole: &Range<usize>| {
+            let window = window(self.params, before, at, whole.end);
             window.start - whole.start..window.end - whole.start
         };
         for y in ys {
             for x in xs.clone() {
                 let at = ((image * out.height + y) * out.width + x) * self.channels;
-                let windows = (within(y, &rows), within(x, &columns));
+                let windows = (within(y, self.above, &rows), within(x, self.params.padding, &columns));
                 // SAFETY: the caller vouches for windows and pixels.
                 unsafe {
                     let to = self.output.get().add(at);

@@ -65,10 +65,10 @@ impl Kernel<f32> for ForwardRow<'_> {
         let Self { params, extent, out, channels, .. } = self;
         let (image, y) = (self.row / out.height, self.row % out.height);
         let corner = image * extent.height * extent.width;
-        let rows = window(params, y, extent.height);
+        let rows = window(params, params.padding, y, extent.height);
         let number = |at: usize, out: usize| at + params.padding - out * params.stride;
         for x in 0..out.width {
-            let columns = window(params, x, extent.width);
+            let columns = window(params, params.padding, x, extent.width);
             let pixels = rows.clone().flat_map(|wy| columns.clone().map(move |wx| (wy, wx)));
             for channel in (0..channels).step_by(S::LANES) {
                 let count = S::LANES.min(channels - channel);

@@ -33,6 +33,15 @@ impl Extent {
     }
 }
 
+/// Consecutive rows of an output, made from those rows of the input that their windows cover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Band {
+    /// Rows of padding above the first row that is there.
+    pub above: usize,
+    /// Rows of the output.
+    pub rows: usize,
+}
+
 /// A two-dimensional convolution with the same extent along both axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConvParams {
@@ -100,16 +109,42 @@ impl ConvParams {
     pub fn output(self, input: Extent) -> Result<Extent, KernelError> {
         self.check()?;
         input.values(self.channels_in)?;
-        let along = |length: usize| {
-            let padded = length + 2 * self.padding;
-            (length > 0 && padded >= self.kernel).then(|| (padded - self.kernel) / self.stride + 1)
-        };
-        let too_large = KernelError::WindowTooLarge { window: self.kernel, input, padding: self.padding };
-        let height = along(input.height).ok_or_else(|| too_large.clone())?;
-        let width = along(input.width).ok_or(too_large)?;
+        let height = self.along(input.height).ok_or_else(|| self.too_large(input))?;
+        let width = self.along(input.width).ok_or_else(|| self.too_large(input))?;
         let output = Extent { batch: input.batch, height, width };
         output.values(self.channels_out)?;
         Ok(output)
+    }
+
+    /// What comes out of the rows that a band covers.
+    ///
+    /// # Errors
+    /// As [`ConvParams::output`], also where a window of the band lies outside these rows and their padding.
+    pub fn band_output(self, input: Extent, band: Band) -> Result<Extent, KernelError> {
+        self.check()?;
+        input.values(self.channels_in)?;
+        let Band { above, rows } = band;
+        let reach =
+            rows.checked_sub(1).and_then(|last| last.checked_mul(self.stride)?.checked_add(self.kernel));
+        let is_covered = above <= self.padding
+            && input.height > 0
+            && reach.is_some_and(|reach| reach <= above + input.height + self.padding);
+        if !is_covered {
+            return Err(self.too_large(input));
+        }
+        let width = self.along(input.width).ok_or_else(|| self.too_large(input))?;
+        let output = Extent { batch: input.batch, height: rows, width };
+        output.values(self.channels_out)?;
+        Ok(output)
+    }
+
+    fn along(self, length: usize) -> Option<usize> {
+        let padded = length + 2 * self.padding;
+        (length > 0 && padded >= self.kernel).then(|| (padded - self.kernel) / self.stride + 1)
+    }
+
+    fn too_large(self, input: Extent) -> KernelError {
+        KernelError::WindowTooLarge { window: self.kernel, input, padding: self.padding }
     }
 
     /// Multiplications and additions of a direct convolution, in pairs.
@@ -137,6 +172,29 @@ impl PoolParams {
     /// # Errors
     /// [`KernelError::Pooling`] or [`KernelError::WindowTooLarge`].
     pub fn output(self, input: Extent) -> Result<Extent, KernelError> {
+        self.check()?;
+        input.values(1)?;
+        let height = self.along(input.height).ok_or_else(|| self.too_large(input))?;
+        let width = self.along(input.width).ok_or_else(|| self.too_large(input))?;
+        Ok(Extent { batch: input.batch, height, width })
+    }
+
+    /// What comes out of the rows that a band covers.
+    ///
+    /// # Errors
+    /// As [`PoolParams::output`], also where a window of the band lies wholly outside these rows.
+    pub fn band_output(self, input: Extent, band: Band) -> Result<Extent, KernelError> {
+        self.check()?;
+        input.values(1)?;
+        let Band { above, rows } = band;
+        let last = rows.checked_sub(1).and_then(|last| last.checked_mul(self.stride));
+        let is_covered = above <= self.padding && last.is_some_and(|last| last < above + input.height);
+        let width = self.along(input.width).filter(|_| is_covered && input.height > 0);
+        let width = width.ok_or_else(|| self.too_large(input))?;
+        Ok(Extent { batch: input.batch, height: rows, width })
+    }
+
+    fn check(self) -> Result<(), KernelError> {
         let refuse = |reason| Err(KernelError::Pooling { params: self, reason });
         if self.kernel == 0 || self.stride == 0 || self.kernel > 4096 || self.stride > 4096 {
             return refuse("the window and its step must be 1 to 4096 pixels");
@@ -144,20 +202,21 @@ impl PoolParams {
         if self.padding * 2 > self.kernel {
             return refuse("the padding may be at most half the window");
         }
-        input.values(1)?;
-        let along = |length: usize| {
-            let padded = length + 2 * self.padding;
-            let free = padded.checked_sub(self.kernel).filter(|_| length > 0)?;
-            let floor = free / self.stride + 1;
-            // With partial windows: one more where some input is left, if it does not begin in the padding behind.
-            let more = self.ceil_mode
-                && !free.is_multiple_of(self.stride)
-                && floor * self.stride < length + self.padding;
-            Some(floor + usize::from(more))
-        };
-        let too_large = KernelError::WindowTooLarge { window: self.kernel, input, padding: self.padding };
-        let height = along(input.height).ok_or_else(|| too_large.clone())?;
-        let width = along(input.width).ok_or(too_large)?;
-        Ok(Extent { batch: input.batch, height, width })
+        Ok(())
+    }
+
+    fn along(self, length: usize) -> Option<usize> {
+        let padded = length + 2 * self.padding;
+        let free = padded.checked_sub(self.kernel).filter(|_| length > 0)?;
+        let floor = free / self.stride + 1;
+        // With partial windows: one more where some input is left, if it does not begin in the padding behind.
+        let more = self.ceil_mode
+            && !free.is_multiple_of(self.stride)
+            && floor * self.stride < length + self.padding;
+        Some(floor + usize::from(more))
+    }
+
+    fn too_large(self, input: Extent) -> KernelError {
+        KernelError::WindowTooLarge { window: self.kernel, input, padding: self.padding }
     }
 }

@@ -31,12 +31,12 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// A convolution's way forward.
-    pub(crate) fn forward(params: ConvParams, input: Extent, output: Extent) -> Self {
-        let padding = params.padding as isize;
+    /// A convolution's way forward, with `above` rows of padding above the input.
+    pub(crate) fn forward(params: ConvParams, above: usize, input: Extent, output: Extent) -> Self {
+        let (above, padding) = (above as isize, params.padding as isize);
         let taps = (0..params.kernel)
             .flat_map(|y| (0..params.kernel).map(move |x| (y, x)))
-            .map(|(y, x)| Tap { y: y as isize - padding, x: x as isize - padding })
+            .map(|(y, x)| Tap { y: y as isize - above, x: x as isize - padding })
             .collect();
         let step = params.stride;
         Self { grid: output, output, output_step: 1, output_start: (0, 0), input, input_step: step, taps }

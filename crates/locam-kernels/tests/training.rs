@@ -3,8 +3,8 @@
 
 use locam_kernels::testing::{Tolerance, random_values};
 use locam_kernels::{
-    Activation, BatchNorm, Extent, GradientOf, InputGradient, Isa, NormGradient, PoolParams, Statistics,
-    carry_gradient, max_pool, max_pool_gradient, max_pool_with_places,
+    Activation, Band, BatchNorm, Extent, GradientOf, InputGradient, Isa, NormGradient, PoolParams,
+    Statistics, carry_gradient, max_pool, max_pool_gradient, max_pool_with_places,
 };
 
 /// Kernel, stride, padding, whether in ceil mode, channels, batch, height, width.
@@ -72,7 +72,8 @@ fn the_first_of_the_largest_wins_and_takes_the_gradient() {
             max_pool_with_places(isa, params, extent, channels, &input, &mut output, &mut places).unwrap();
             assert_eq!(output, expected, "{name}");
             output.fill(7.0);
-            max_pool(isa, params, extent, channels, &input, &mut output).unwrap();
+            let band = Band { above: params.padding, rows: params.output(extent).unwrap().height };
+            max_pool(isa, params, (extent, band), channels, &input, &mut output).unwrap();
             assert_eq!(output, expected, "{name}, without places");
 
             let gradient = random_values(expected.len(), 2);
@@ -147,13 +148,7 @@ struct NaiveNorm {
     to_bias: Vec<f64>,
 }
 
-fn naive_norm(
-    values: &[f32],
-    weight: &[f32],
-    bias: &[f32],
-    residual: &[f32],
-    gradient: &[f32],
-) -> NaiveNorm {
+fn naive_norm(values: &[f32], weight: &[f32], bias: &[f32], residual: &[f32], gradient: &[f32]) -> NaiveNorm {
     let channels = weight.len();
     let pixels = values.len() / channels;
     let mut naive = NaiveNorm {
@@ -165,8 +160,7 @@ fn naive_norm(
     for channel in 0..channels {
         let places = || (0..pixels).map(|pixel| pixel * channels + channel);
         let mean = places().map(|at| f64::from(values[at])).sum::<f64>() / pixels as f64;
-        let variance =
-            places().map(|at| (f64::from(values[at]) - mean).powi(2)).sum::<f64>() / pixels as f64;
+        let variance = places().map(|at| (f64::from(values[at]) - mean).powi(2)).sum::<f64>() / pixels as f64;
         let deviation = (variance + EPSILON).sqrt();
         let normal = |at: usize| (f64::from(values[at]) - mean) / deviation;
         let (weight, bias) = (f64::from(weight[channel]), f64::from(bias[channel]));
@@ -192,8 +186,7 @@ fn batch_norm_and_its_gradient_follow_their_definitions() {
             let values: Vec<f32> =
                 random_values(pixels * channels, 1).iter().map(|value| 3.0 * value + 1.0).collect();
             let (weight, bias) = (random_values(channels, 2), random_values(channels, 3));
-            let (residual, gradient) =
-                (random_values(values.len(), 4), random_values(values.len(), 5));
+            let (residual, gradient) = (random_values(values.len(), 4), random_values(values.len(), 5));
             let naive = naive_norm(&values, &weight, &bias, &residual, &gradient);
 
             let mut sums = Statistics::default();
@@ -231,9 +224,8 @@ fn tensors_of_other_lengths_and_windows_that_cannot_be_are_errors() {
     let params = PoolParams { kernel: 3, stride: 2, padding: 1, ceil_mode: false };
     let extent = Extent { batch: 1, height: 4, width: 4 };
     let (mut output, mut places) = ([0.0; 4], [0.0; 4]);
-    let mut pool = |params, input: &[f32]| {
-        max_pool_with_places(isa, params, extent, 1, input, &mut output, &mut places)
-    };
+    let mut pool =
+        |params, input: &[f32]| max_pool_with_places(isa, params, extent, 1, input, &mut output, &mut places);
     pool(params, &[0.0; 16]).unwrap();
     assert!(pool(params, &[0.0; 15]).unwrap_err().to_string().contains("the input"));
     let wide = PoolParams { kernel: 256, padding: 128, ..params };

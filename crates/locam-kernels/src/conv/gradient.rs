@@ -209,7 +209,7 @@ impl ConvGradients {
                             values: gradient.as_ptr(),
                             extent: out,
                             channels: params.channels_out,
-                            padding: 2 - params.padding,
+                            padding: (2 - params.padding, 2 - params.padding),
                         };
                         winograd::convolve(isa, image, extent, points, &mut workspace.input_points, sink_of);
                     }
@@ -288,7 +288,7 @@ impl ConvGradients {
         unsafe {
             match self.algorithm {
                 Algorithm::Direct => {
-                    let job = job(Walk::forward(params, extent, out), params.channels_in);
+                    let job = job(Walk::forward(params, params.padding, extent, out), params.channels_in);
                     weight_gradient::outer_products(isa, &job, to, &mut workspace.sums);
                 }
                 Algorithm::Rows => {
@@ -296,7 +296,7 @@ impl ConvGradients {
                     weight_gradient::outer_products(isa, &job, to, &mut workspace.sums);
                 }
                 Algorithm::Depthwise => {
-                    let job = job(Walk::forward(params, extent, out), params.channels_in);
+                    let job = job(Walk::forward(params, params.padding, extent, out), params.channels_in);
                     weight_gradient::depthwise(isa, &job, to, &mut workspace.sums);
                 }
                 Algorithm::Winograd => {
@@ -304,7 +304,7 @@ impl ConvGradients {
                         values: input.as_ptr(),
                         extent,
                         channels: params.channels_in,
-                        padding: params.padding,
+                        padding: (params.padding, params.padding),
                     };
                     winograd_gradient::to_weight(isa, image, out, gradient, to, workspace);
                 }

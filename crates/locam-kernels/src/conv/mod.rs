@@ -18,7 +18,7 @@ use crate::pack::Packed;
 use crate::sink::{Activation, Forward};
 use crate::statistics::Statistics;
 use crate::walk::Walk;
-use crate::{Buffer, ConvParams, Element, Extent, Isa, KernelError};
+use crate::{Band, Buffer, ConvParams, Element, Extent, Isa, KernelError};
 use direct::Source;
 use tiles::TileGrid;
 
@@ -202,9 +202,35 @@ impl<E: Element> Convolution<E> {
         output: Output<'_, E>,
         workspace: &mut Buffer<E>,
     ) -> Result<(), KernelError> {
+        let band = Band { above: self.params.padding, rows: self.params.output(extent)?.height };
+        self.run_band(extent, band, input, output, workspace)
+    }
+
+    /// Convolves what a band of rows needs, as [`Convolution::run`] does for whole images; `extent` counts the input
+    /// rows that are there.
+    ///
+    /// Values are the same as those of the whole, bit by bit, if each band but the last has a multiple of four rows and
+    /// the last one at least nine, or all.
+    ///
+    /// # Errors
+    /// As [`Convolution::run`], also where a window of the band reaches beyond rows and padding.
+    ///
+    /// # Panics
+    /// If the input has its padding around it already ([`Algorithm::Rows`]) and the band is not all of it.
+    pub fn run_band(
+        &self,
+        extent: Extent,
+        band: Band,
+        input: &[E],
+        output: Output<'_, E>,
+        workspace: &mut Buffer<E>,
+    ) -> Result<(), KernelError> {
         let params = self.params;
-        let out = params.output(extent)?;
-        let read = if matches!(self.weights, Weights::Rows(_)) { params.padded(extent) } else { extent };
+        let out = params.band_output(extent, band)?;
+        let has_padding = matches!(self.weights, Weights::Rows(_));
+        let is_whole = || band.above == params.padding && params.output(extent) == Ok(out);
+        assert!(!has_padding || is_whole(), "the padding is in the input");
+        let read = if has_padding { params.padded(extent) } else { extent };
         check_length("the input", params.input_len(read, &self.weights), input.len())?;
         let sinks = self.sinks(out, output)?;
         let source = Source { values: input.as_ptr(), pitch: params.channels_in, zeros: self.zeros.as_ptr() };
@@ -214,7 +240,7 @@ impl<E: Element> Convolution<E> {
         unsafe {
             match &self.weights {
                 Weights::Direct(packed) => {
-                    let walk = Walk::forward(params, extent, out);
+                    let walk = Walk::forward(params, band.above, extent, out);
                     direct::convolve(isa, &walk, source, packed, channels, |chunk| sinks.of(chunk));
                 }
                 Weights::Rows(packed) => {
@@ -226,12 +252,12 @@ impl<E: Element> Convolution<E> {
                         values: input.as_ptr(),
                         extent,
                         channels: params.channels_in,
-                        padding: params.padding,
+                        padding: (band.above, params.padding),
                     };
                     winograd::convolve(isa, image, out, points, workspace, |chunk| sinks.of(chunk));
                 }
                 Weights::Depthwise(rows) => {
-                    let walk = Walk::forward(params, extent, out);
+                    let walk = Walk::forward(params, band.above, extent, out);
                     depthwise::convolve(isa, &walk, source, rows, channels, |chunk| sinks.of(chunk));
                 }
             }

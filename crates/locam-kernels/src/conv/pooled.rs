@@ -4,10 +4,10 @@
 use super::direct::{Source, put_tile};
 use super::{Convolution, Weights, check_length};
 use crate::parallel::{Shared, for_each_task, piece, with_scratch};
-use crate::pool::pool_tile;
+use crate::pool::{pool_tile, window};
 use crate::sink::{Activation, Forward};
 use crate::walk::{Tap, Walk};
-use crate::{Element, Extent, KernelError, PoolParams};
+use crate::{Band, Element, Extent, KernelError, PoolParams};
 use std::ops::Range;
 
 /// Rows and columns of pooled pixels of a task. The convolution's pixels at tiles' borders are computed in both tiles:
@@ -15,7 +15,8 @@ use std::ops::Range;
 const TILE: (usize, usize) = (8, 28);
 
 impl<E: Element> Convolution<E> {
-    /// Convolves padded images ([`super::Algorithm::Rows`]), adds a bias, rectifies, and pools.
+    /// Convolves padded images ([`super::Algorithm::Rows`]), adds a bias, rectifies, and pools: all rows, or a band of
+    /// pooled rows and the convolution's rows that they need.
     ///
     /// # Errors
     /// As [`Convolution::run`], and those of the pooling.
@@ -28,7 +29,7 @@ impl<E: Element> Convolution<E> {
         input: &[E],
         bias: &[f32],
         activation: Activation,
-        pool: PoolParams,
+        (pool, band): (PoolParams, Band),
         output: &mut [E],
     ) -> Result<(), KernelError> {
         let Weights::Rows(packed) = &self.weights else {
@@ -36,7 +37,7 @@ impl<E: Element> Convolution<E> {
         };
         let (params, channels) = (self.params, self.params.channels_out);
         let conv_out = params.output(extent)?;
-        let out = pool.output(conv_out)?;
+        let out = pool.band_output(conv_out, band)?;
         let read = params.padded(extent);
         check_length("the input", params.input_len(read, &self.weights), input.len())?;
         check_length("the bias", channels, bias.len())?;
@@ -47,8 +48,10 @@ impl<E: Element> Convolution<E> {
             let (image, tile) = (task / (rows * columns), task % (rows * columns));
             let (ys, xs) =
                 (piece(tile / columns, TILE.0, out.height), piece(tile % columns, TILE.1, out.width));
-            let (conv_ys, conv_xs) =
-                (windows(pool, &ys, conv_out.height), windows(pool, &xs, conv_out.width));
+            let (conv_ys, conv_xs) = (
+                windows(pool, band.above, &ys, conv_out.height),
+                windows(pool, pool.padding, &xs, conv_out.width),
+            );
             let grid = Extent { batch: 1, height: conv_ys.len(), width: conv_xs.len() };
             let start = |at: usize| (at * params.stride) as isize;
             let taps = (0..params.kernel)
@@ -78,16 +81,17 @@ impl<E: Element> Convolution<E> {
                 unsafe { put_tile(self.isa, &walk, source, packed, channels, sink) };
                 let target = (out, image, ys, xs);
                 // SAFETY: each task has pooled pixels of its own.
-                unsafe { pool_tile(self.isa, pool, (conv_ys, conv_xs), between, channels, target, output) };
+                unsafe {
+                    let pooling = (pool, band.above);
+                    pool_tile(self.isa, pooling, (conv_ys, conv_xs), between, channels, target, output);
+                };
             });
         });
         Ok(())
     }
 }
 
-/// The part of an axis that the windows at `places` cover.
-fn windows(pool: PoolParams, places: &Range<usize>, length: usize) -> Range<usize> {
-    let start = (places.start * pool.stride).saturating_sub(pool.padding);
-    let end = ((places.end - 1) * pool.stride + pool.kernel).saturating_sub(pool.padding).min(length);
-    start..end
+/// The part of an axis, with so much padding before it, that the windows at `places` cover.
+fn windows(pool: PoolParams, before: usize, places: &Range<usize>, length: usize) -> Range<usize> {
+    window(pool, before, places.start, length).start..window(pool, before, places.end - 1, length).end
 }

@@ -146,7 +146,8 @@ pub(crate) struct Image<E> {
     pub(crate) values: *const E,
     pub(crate) extent: Extent,
     pub(crate) channels: usize,
-    pub(crate) padding: usize,
+    /// Rows of padding above, and pixels of it left.
+    pub(crate) padding: (usize, usize),
 }
 
 // SAFETY: it is only read.
@@ -365,7 +366,7 @@ impl<E: Element> InputTask<'_, E> {
     #[inline(always)]
     fn patch<const Y: usize, const X: usize>(&self, tile: Tile, patch: &mut Buffer<E>) -> (*const E, usize) {
         let Image { values, extent, channels, padding } = self.image;
-        let (y, x) = (tile.y.start as isize - padding as isize, tile.x.start as isize - padding as isize);
+        let (y, x) = (tile.y.start as isize - padding.0 as isize, tile.x.start as isize - padding.1 as isize);
         let inside = |start: isize, size: usize, length: usize| start >= 0 && start as usize + size <= length;
         let row = |y: isize| (tile.image * extent.height + y as usize) * extent.width;
         if inside(y, Y, extent.height) && inside(x, X, extent.width) {

@@ -1,0 +1,77 @@
+//! The narrowest bands against all images at once.
+
+use super::*;
+use crate::Pixels;
+use crate::stages::tests::random_state;
+use locam_arch::ArchName;
+use locam_core::Size;
+use locam_kernels::testing::random_values;
+use locam_kernels::{Bf16, Isa};
+
+/// Bands, and whether their maps are those of the whole, bit by bit.
+fn compare<E: Element>(network: &Network<E>, size: Size) -> (usize, bool) {
+    let pixels = random_values(3 * size.area() as usize, 11);
+    let image = Images { count: 1, size, pixels: Pixels::Planes(&pixels) };
+    let mut memory = Memory::default();
+    let (extent, whole) = network.run(image, &mut memory, &mut Vec::new()).unwrap();
+    let whole: Vec<f32> = whole.iter().map(|value| value.to_f32()).collect();
+    assert!(whole.iter().any(|&value| value != 0.0), "nothing but zeros");
+
+    let mut memory = Memory::default();
+    let mut run = Run::new(network, image, &mut memory).unwrap();
+    run.flows.iter_mut().for_each(|flow| flow.band = ROWS);
+    assert_eq!(run.last_value().1, extent);
+    let (mut parts, mut values) = (0, Vec::new());
+    run.finish(|rows| {
+        parts += 1;
+        values.extend(rows.iter().map(|value| value.to_f32()));
+    })
+    .unwrap();
+    (parts, values == whole)
+}
+
+#[test]
+fn bands_are_the_whole() {
+    for arch in [
+        ArchName::Resnet18,
+        ArchName::Resnet50,
+        ArchName::Vgg16,
+        ArchName::Squeezenet1_1,
+        ArchName::MobilenetV2,
+    ] {
+        let graph = arch.graph();
+        let state = random_state(&graph);
+        for isa in Isa::available() {
+            let network = Network::<f32>::new(isa, &graph, &state).unwrap();
+            // Tall ones have many bands; the odd ones end within a tile, a stride and a pooled window.
+            for (width, height) in [(64, 64), (97, 131), (45, 803), (33, 1366)] {
+                let (parts, same) = compare(&network, Size::new(width, height));
+                assert!(same, "{arch} {width}x{height} on {isa}");
+                assert_eq!(parts > 1, height > 700, "{arch} {width}x{height}: {parts} bands");
+            }
+        }
+    }
+}
+
+#[test]
+fn bands_are_the_whole_in_bfloat16() {
+    let graph = ArchName::Resnet18.graph();
+    for isa in Isa::available() {
+        let Ok(network) = Network::<Bf16>::new(isa, &graph, &random_state(&graph)) else {
+            println!("skipped on {isa}: it has no kernels for bfloat16");
+            continue;
+        };
+        for (width, height) in [(64, 64), (45, 1237)] {
+            assert!(compare(&network, Size::new(width, height)).1, "{width}x{height} on {isa}");
+        }
+    }
+}
+
+#[test]
+fn an_image_too_small_for_a_window_is_an_error() {
+    let graph = ArchName::Squeezenet1_1.graph();
+    let network = Network::<f32>::new(Isa::detect().unwrap(), &graph, &random_state(&graph)).unwrap();
+    let pixels = [0.0; 3 * 4];
+    let image = Images { count: 1, size: Size::new(2, 2), pixels: Pixels::Planes(&pixels) };
+    assert!(network.run_in_bands(image, &mut Memory::default(), |_| ()).is_err());
+}
