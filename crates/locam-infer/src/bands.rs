@@ -13,26 +13,26 @@ use std::time::{Duration, Instant};
 
 /// Bands of a layer are a multiple of this many rows, Winograd's larger tiles.
 const ROWS: usize = 4;
-/// What is left for a layer's last band at least: Winograd's cover of the last rows is then that of the whole.
-const LAST_ROWS: usize = 12;
+/// Rows that a layer's last band has at least: Winograd's cover of them is then that of the whole.
+const LAST_ROWS: usize = 9;
 /// Bytes of output that a band has at least: enough work for all threads, and little enough for the caches.
 const BAND_BYTES: usize = 1 << 20;
 /// A band has at least this part of its layer's weights, which have to come from memory for each.
-const WEIGHT_PART: usize = 6;
+const WEIGHT_PART: usize = 16;
 
 impl<E: Element> Network<E> {
-    /// Runs all steps on one image, and hands on the rows of the last feature maps as they are ready.
+    /// Runs all steps on one image, and hands on the rows of the last feature maps, whose extent
+    /// it names, as they are ready.
     pub(crate) fn run_in_bands(
         &self,
         image: Images<'_>,
         memory: &mut Memory<E>,
-        ready: impl FnMut(&[E]),
+        mut ready: impl FnMut(Extent, &[E]),
     ) -> Result<(Extent, Vec<StepTime>), InferError> {
         let mut run = Run::new(self, image, memory)?;
-        run.finish(ready)?;
-        let times = run.flows.iter().map(|flow| flow.step.time(flow.input, flow.took)).collect();
         let (_, extent) = run.last_value();
-        run.give_back();
+        run.finish(|rows| ready(extent, rows))?;
+        let times = run.flows.iter().map(|flow| flow.step.time(flow.input, flow.took)).collect();
         Ok((extent, times))
     }
 }
@@ -51,10 +51,11 @@ struct Flow<'a, E> {
 }
 
 impl<E: Element> Flow<'_, E> {
-    /// The rows to be made next; none are left where it is empty.
-    fn next_rows(&self) -> Range<usize> {
+    /// The next rows, about as many as asked for.
+    fn next_rows(&self, rows: usize) -> Range<usize> {
         let left = self.output.height - self.done;
-        let rows = if left < self.band + LAST_ROWS { left } else { self.band };
+        let is_last = left <= rows || left < LAST_ROWS + ROWS;
+        let rows = if is_last { left } else { rows.min((left - LAST_ROWS) / ROWS * ROWS) };
         self.done..self.done + rows
     }
 
@@ -106,34 +107,33 @@ fn covered(
 }
 
 /// The rows of a value that are kept.
-struct Window<E> {
-    first: usize,
+struct Window<'m, E> {
+    /// The row at the beginning of the memory.
+    base: usize,
     end: usize,
+    /// Rows that the memory has room for.
+    room: usize,
     row_values: usize,
-    values: Buffer<E>,
+    values: &'m mut [E],
 }
 
-impl<E: Element> Window<E> {
+impl<E: Element> Window<'_, E> {
     fn range(&self, rows: Range<usize>) -> Range<usize> {
-        (rows.start - self.first) * self.row_values..(rows.end - self.first) * self.row_values
+        (rows.start - self.base) * self.row_values..(rows.end - self.base) * self.row_values
     }
 
     fn rows(&self, rows: Range<usize>) -> &[E] {
         &self.values[self.range(rows)]
     }
 
-    /// Drops the rows before `keep`, and makes room for those up to `end`.
+    /// Takes in rows up to `end`; those before `keep` are dropped where there is no room.
     fn advance(&mut self, keep: usize, end: usize) {
-        let kept = keep.min(self.end)..self.end;
-        let (old, needed) = (self.range(kept.clone()), (end - kept.start) * self.row_values);
-        if needed > self.values.len() {
-            let mut larger = Buffer::zeroed(needed);
-            larger[..old.len()].copy_from_slice(&self.values[old]);
-            self.values = larger;
-        } else {
-            self.values.copy_within(old, 0);
+        if end - self.base > self.room {
+            let kept = self.range(keep..self.end);
+            self.values.copy_within(kept, 0);
+            self.base = keep;
         }
-        (self.first, self.end) = (kept.start, end);
+        self.end = end;
     }
 }
 
@@ -142,8 +142,10 @@ struct Run<'a, 'm, E> {
     image: Images<'a>,
     flows: Vec<Flow<'a, E>>,
     /// By value.
-    windows: Vec<Window<E>>,
-    memory: &'m mut Memory<E>,
+    windows: Vec<Window<'m, E>>,
+    /// The rows of the image that the first step reads, with its padding.
+    padded: &'m mut Buffer<E>,
+    workspace: &'m mut Buffer<E>,
     /// Rows of the last value that were handed on.
     handed_on: usize,
 }
@@ -156,10 +158,8 @@ impl<'a, 'm, E: Element> Run<'a, 'm, E> {
     ) -> Result<Self, InferError> {
         let values = network.steps.iter().map(|step| step.output.value + 1).max().unwrap_or(0);
         let mut extents = vec![image.extent(); values];
-        let mut buffers = std::mem::take(&mut memory.values);
-        buffers.resize_with(values, Buffer::default);
-        let mut windows: Vec<Window<E>> =
-            buffers.into_iter().map(|values| Window { first: 0, end: 0, row_values: 0, values }).collect();
+        let window = |_| Window { base: 0, end: 0, room: 0, row_values: 0, values: Default::default() };
+        let mut windows: Vec<_> = (0..values).map(window).collect();
         let mut flows = Vec::with_capacity(network.steps.len());
         for step in &network.steps {
             let input = step.input.map_or(image.extent(), |place| extents[place.value]);
@@ -171,13 +171,39 @@ impl<'a, 'm, E: Element> Run<'a, 'm, E> {
             windows[step.output.value].row_values = row_values;
             flows.push(Flow { step, input, output, band, done: 0, took: Duration::ZERO });
         }
-        Ok(Self { network, image, flows, windows, memory, handed_on: 0 })
+        let Memory { images: padded, bands, workspace, .. } = memory;
+        let mut run = Self { network, image, flows, windows, padded, workspace, handed_on: 0 };
+        run.make_room(bands);
+        Ok(run)
+    }
+
+    /// Goes through all bands without computing them, and gives each window the part of the memory that it will need.
+    fn make_room(&mut self, memory: &'m mut Buffer<E>) {
+        while let Some((number, Range { end, .. })) = self.next_band() {
+            let output = self.flows[number].step.output.value;
+            let keep = self.needed_from(output);
+            let window = &mut self.windows[output];
+            window.room = window.room.max(end - keep);
+            window.end = window.end.max(end);
+            self.flows[number].done = end;
+            self.handed_on = self.made(self.last_value().0);
+        }
+        let line = 64 / size_of::<E>();
+        self.windows.iter_mut().for_each(|window| window.end = 0);
+        let len = |window: &Window<'_, E>| (window.room * window.row_values).next_multiple_of(line);
+        memory.resize(self.windows.iter().map(len).sum());
+        let mut rest = &mut **memory;
+        for window in &mut self.windows {
+            (window.values, rest) = rest.split_at_mut(len(window));
+        }
+        self.flows.iter_mut().for_each(|flow| flow.done = 0);
+        self.handed_on = 0;
     }
 
     fn finish(&mut self, mut ready: impl FnMut(&[E])) -> Result<(), InferError> {
         let (last, _) = self.last_value();
-        while let Some(step) = self.next_step() {
-            self.band(step)?;
+        while let Some((step, rows)) = self.next_band() {
+            self.make(step, rows)?;
             let made = self.made(last);
             if made > self.handed_on {
                 ready(self.windows[last].rows(self.handed_on..made));
@@ -185,11 +211,6 @@ impl<'a, 'm, E: Element> Run<'a, 'm, E> {
             }
         }
         Ok(())
-    }
-
-    /// Keeps the windows' memory for the next run.
-    fn give_back(self) {
-        self.memory.values = self.windows.into_iter().map(|window| window.values).collect();
     }
 
     /// The number of the network's last value, and its extent.
@@ -203,14 +224,18 @@ impl<'a, 'm, E: Element> Run<'a, 'm, E> {
         parts.map(|flow| flow.done).min().unwrap_or(0)
     }
 
-    /// The last step that has all rows for its next band.
-    fn next_step(&self) -> Option<usize> {
-        self.flows.iter().rposition(|flow| {
-            let rows = flow.next_rows();
+    /// The last step that can make a band or almost one, and the rows that it can make.
+    fn next_band(&self) -> Option<(usize, Range<usize>)> {
+        let can_make = |flow: &Flow<'_, E>, rows: &Range<usize>| {
             let has = |value: usize, end: usize| self.made(value) >= end;
-            !flow.is_done()
-                && flow.step.input.is_none_or(|place| has(place.value, flow.reads(rows.clone()).0.end))
+            flow.step.input.is_none_or(|place| has(place.value, flow.reads(rows.clone()).0.end))
                 && flow.step.residual().is_none_or(|place| has(place.value, rows.end))
+        };
+        self.flows.iter().enumerate().rev().filter(|(_, flow)| !flow.is_done()).find_map(|(number, flow)| {
+            // What is made falls behind what is read by some rows at every step, which a shorter band makes good.
+            let bands = [flow.band, flow.band - ROWS].into_iter().filter(|&rows| rows > 0);
+            let rows = bands.map(|rows| flow.next_rows(rows)).find(|rows| can_make(flow, rows))?;
+            Some((number, rows))
         })
     }
 
@@ -225,34 +250,33 @@ impl<'a, 'm, E: Element> Run<'a, 'm, E> {
         self.flows.iter().filter_map(read_from).min().unwrap_or(self.handed_on)
     }
 
-    /// Makes the next band of a step.
-    fn band(&mut self, number: usize) -> Result<(), InferError> {
+    /// Makes rows of a step.
+    fn make(&mut self, number: usize, rows: Range<usize>) -> Result<(), InferError> {
         let flow = &self.flows[number];
-        let (step, rows) = (flow.step, flow.next_rows());
+        let step = flow.step;
         let (read, above) = flow.reads(rows.clone());
         let output = step.output.value;
         if rows.end > self.windows[output].end {
             let keep = self.needed_from(output);
             self.windows[output].advance(keep, rows.end);
         }
-        let mut values = std::mem::take(&mut self.windows[output].values);
+        let values = std::mem::take(&mut self.windows[output].values);
         let target = self.windows[output].range(rows.clone());
 
         let flow = &mut self.flows[number];
         let start = Instant::now();
         let band = Band { above, rows: rows.len() };
-        let Memory { images, workspace, .. } = &mut *self.memory;
         let (input, height) = if let Some(place) = step.input {
             (self.windows[place.value].rows(read.clone()), read.len())
         } else {
             let Some(params) = step.work.params() else { unreachable!("networks begin with a convolution") };
-            self.image.write_padded_rows(params, read.clone(), images);
-            (&**images, read.len() - 2 * params.padding)
+            self.image.write_padded_rows(params, read.clone(), self.padded);
+            (&**self.padded, read.len() - 2 * params.padding)
         };
         let extent = Extent { height, ..flow.input };
         let residual = step.residual().map(|place| self.windows[place.value].rows(rows.clone()));
         let done =
-            step.run(self.network.isa, (extent, band), input, residual, &mut values[target], workspace);
+            step.run(self.network.isa, (extent, band), input, residual, &mut values[target], self.workspace);
         flow.took += start.elapsed();
         flow.done = rows.end;
         self.windows[output].values = values;

@@ -32,7 +32,10 @@ pub struct StepTime {
 pub(crate) struct Memory<E> {
     /// Images with the first convolution's padding.
     pub(crate) images: Buffer<E>,
+    /// Values of whole batches.
     pub(crate) values: Vec<Buffer<E>>,
+    /// Values of one image.
+    pub(crate) bands: Buffer<E>,
     pub(crate) workspace: Buffer<E>,
 }
 
@@ -110,7 +113,7 @@ impl<E: Element> Network<E> {
         memory: &'m mut Memory<E>,
         times: &mut Vec<StepTime>,
     ) -> Result<(Extent, &'m [E]), InferError> {
-        let Memory { images: padded, values: slots, workspace } = memory;
+        let Memory { images: padded, values: slots, workspace, .. } = memory;
         slots.resize_with(self.slots, Buffer::default);
         if let Some(params) = self.steps.first().and_then(|step| step.work.params()) {
             images.write_padded(params, padded);

@@ -1,7 +1,7 @@
 use crate::network::{Memory, Network, StepTime};
 use crate::{Features, Images, InferError};
 use locam_arch::{Graph, StateDict};
-use locam_kernels::{Bf16, Element, Isa};
+use locam_kernels::{Bf16, Element, Extent, Isa};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Mutex;
@@ -71,7 +71,10 @@ impl<E: Element> Runner<E> {
         let (extent, values) = rayon::scope(|_| {
             if images.count == 1 {
                 let mut values = Vec::new();
-                let ready = |rows: &[E]| values.extend(rows.iter().map(|value| value.to_f32()));
+                let ready = |extent: Extent, rows: &[E]| {
+                    values.reserve_exact(extent.pixels() * channels - values.len());
+                    values.extend(rows.iter().map(|value| value.to_f32()));
+                };
                 let (extent, took) = self.network.run_in_bands(images, &mut memory, ready)?;
                 *times = took;
                 return Ok::<_, InferError>((extent, values));

@@ -133,6 +133,7 @@ fn measure(plan: &BenchPlan, batch: usize) -> Result<BenchResult, Error> {
     } else {
         let network = Plan::new(&graph, &state, plan.precision)?;
         let head = Head::new(&graph, &state, CLASSES)?;
+        drop(state);
         let seconds = median_seconds(|| {
             let (features, times) = network.timed_features(images)?;
             layers = times;

@@ -73,5 +73,5 @@ fn an_image_too_small_for_a_window_is_an_error() {
     let network = Network::<f32>::new(Isa::detect().unwrap(), &graph, &random_state(&graph)).unwrap();
     let pixels = [0.0; 3 * 4];
     let image = Images { count: 1, size: Size::new(2, 2), pixels: Pixels::Planes(&pixels) };
-    assert!(network.run_in_bands(image, &mut Memory::default(), |_| ()).is_err());
+    assert!(network.run_in_bands(image, &mut Memory::default(), |_, _| ()).is_err());
 }
