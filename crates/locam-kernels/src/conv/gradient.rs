@@ -127,19 +127,19 @@ impl InputGradient<'_> {
 }
 
 impl ConvGradients {
-    /// Gradients of a convolution that runs by `algorithm`. One that reads whole rows ([`Algorithm::Rows`]) reads
-    /// images, to which nobody asks the gradient.
+    /// Gradients of a convolution that runs by `algorithm`. One that reads an input with its padding around
+    /// it ([`Algorithm::reads_padding`]) reads images, to which nobody asks the gradient.
     ///
     /// # Errors
     /// [`KernelError::Convolution`].
     pub fn new(isa: Isa, params: ConvParams, algorithm: Algorithm) -> Result<Self, KernelError> {
         params.check()?;
         let weights = match algorithm {
-            Algorithm::Rows => Weights::None,
-            Algorithm::Direct => {
+            Algorithm::Rows | Algorithm::PaddedWinograd => Weights::None,
+            Algorithm::Winograd if params.stride == 1 => Weights::Winograd(winograd::Points::empty()),
+            Algorithm::Direct | Algorithm::Winograd => {
                 Weights::Direct((0..params.stride * params.stride).map(|_| Packed::empty()).collect())
             }
-            Algorithm::Winograd => Weights::Winograd(winograd::Points::empty()),
             Algorithm::Depthwise => Weights::Depthwise,
         };
         let zeros = Buffer::zeroed(params.channels_out.max(params.kernel * params.channels_in));
@@ -166,9 +166,8 @@ impl ConvGradients {
                 }
             }
             Weights::Winograd(points) => {
-                transpose(weight, &mut self.transposed, 9, channels_in, channels_out);
-                let turned = std::array::from_fn(|place| 8 - place);
-                points.fill(self.isa, &self.transposed, turned, channels_out, channels_in);
+                transpose(weight, &mut self.transposed, kernel * kernel, channels_in, channels_out);
+                points.fill(self.isa, &self.transposed, (self.params.form(), true), channels_out);
             }
         }
         Ok(())
@@ -180,7 +179,7 @@ impl ConvGradients {
     /// [`KernelError::WindowTooLarge`], [`KernelError::TooLarge`], [`KernelError::Length`].
     ///
     /// # Panics
-    /// If the convolution reads whole rows.
+    /// If the convolution reads images.
     pub fn to_input(
         &self,
         extent: Extent,
@@ -205,11 +204,12 @@ impl ConvGradients {
                 match &self.weights {
                     Weights::None => panic!("nobody asks for the gradient to an image"),
                     Weights::Winograd(points) => {
+                        let padding = (params.kernel - 1 - params.padding) as isize;
                         let image = winograd::Image {
                             values: gradient.as_ptr(),
                             extent: out,
                             channels: params.channels_out,
-                            padding: (2 - params.padding, 2 - params.padding),
+                            padding: (padding, padding),
                         };
                         winograd::convolve(isa, image, extent, points, &mut workspace.input_points, sink_of);
                     }
@@ -243,7 +243,8 @@ impl ConvGradients {
     fn chunks(&self, extent: Extent, walks: &[(Walk, Vec<usize>)]) -> Vec<usize> {
         match &self.weights {
             Weights::Winograd(_) => {
-                vec![winograd::Cut::new::<f32>(&TileGrid::new(extent), self.params.channels_out).chunks()]
+                let grid = TileGrid::new(extent, self.params.form().taps());
+                vec![winograd::Cut::new::<f32>(&grid, self.params.channels_out).chunks()]
             }
             Weights::Direct(phases) => walks
                 .iter()
@@ -257,7 +258,7 @@ impl ConvGradients {
     }
 
     /// The gradient to the weight, in the order of [`crate::reorder_weight`], from the input (with its padding around
-    /// it where the convolution reads whole rows) and the gradient to the output.
+    /// it where the algorithm reads that) and the gradient to the output.
     ///
     /// # Errors
     /// [`KernelError::WindowTooLarge`], [`KernelError::TooLarge`], [`KernelError::Length`].
@@ -271,8 +272,8 @@ impl ConvGradients {
     ) -> Result<(), KernelError> {
         let (isa, params) = (self.isa, self.params);
         let out = params.output(extent)?;
-        let rows = self.algorithm == Algorithm::Rows;
-        let read = if rows { params.padded(extent) } else { extent };
+        let has_padding = self.algorithm.reads_padding();
+        let read = if has_padding { params.padded(extent) } else { extent };
         check_length("the input", read.values(params.channels_in)?, input.len())?;
         check_length("the gradient", out.values(params.channels_out)?, gradient.len())?;
         check_length("the gradient to the weight", params.weight_len(), to.len())?;
@@ -299,14 +300,15 @@ impl ConvGradients {
                     let job = job(Walk::forward(params, params.padding, extent, out), params.channels_in);
                     weight_gradient::depthwise(isa, &job, to, &mut workspace.sums);
                 }
-                Algorithm::Winograd => {
+                Algorithm::Winograd | Algorithm::PaddedWinograd => {
+                    let padding = if has_padding { 0 } else { params.padding as isize };
                     let image = winograd::Image {
                         values: input.as_ptr(),
-                        extent,
+                        extent: read,
                         channels: params.channels_in,
-                        padding: (params.padding, params.padding),
+                        padding: (padding, padding),
                     };
-                    winograd_gradient::to_weight(isa, image, out, gradient, to, workspace);
+                    winograd_gradient::to_weight(isa, (image, params.form()), out, gradient, to, workspace);
                 }
             }
         }

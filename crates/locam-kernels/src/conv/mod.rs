@@ -20,13 +20,14 @@ use crate::statistics::Statistics;
 use crate::walk::Walk;
 use crate::{Band, Buffer, ConvParams, Element, Extent, Isa, KernelError};
 use direct::Source;
-use tiles::TileGrid;
+use tiles::{Form, TileGrid};
 
 /// A convolution with its weights in the order in which the instruction set reads them.
 #[derive(Debug)]
 pub struct Convolution<E> {
     isa: Isa,
     params: ConvParams,
+    algorithm: Algorithm,
     weights: Weights<E>,
     zeros: Buffer<E>,
 }
@@ -47,8 +48,11 @@ pub enum Algorithm {
     /// The same over whole rows of the window, for few input channels: the input has its padding around it
     /// ([`ConvParams::padded`]).
     Rows,
-    /// Winograd's, for windows of 3x3 at stride 1.
+    /// Winograd's, for windows that are 2 to 4 pixels wide when a stride of 2 is counted as 1: 3x3, 3x3 at stride 2,
+    /// 7x7 at stride 2.
     Winograd,
+    /// The same on an input that has its padding around it.
+    PaddedWinograd,
     /// Each channel by itself.
     Depthwise,
 }
@@ -59,7 +63,7 @@ impl Algorithm {
         if params.is_depthwise() {
             Self::Depthwise
         } else if params.kernel == 3
-            && params.stride == 1
+            && params.stride <= 2
             && params.channels_in >= 16
             && params.channels_out >= 16
         {
@@ -67,6 +71,18 @@ impl Algorithm {
         } else {
             Self::Direct
         }
+    }
+
+    /// The fastest for a convolution whose input has its padding around it, stored as `E`.
+    pub fn best_padded<E: Element>(params: ConvParams) -> Self {
+        // With fewer products to save than that, or products at twice the speed, the transforms cost more.
+        let saves = params.kernel == 7 && params.stride == 2 && size_of::<E>() == 4;
+        if saves { Self::PaddedWinograd } else { Self::Rows }
+    }
+
+    /// Whether the input has its padding around it.
+    pub fn reads_padding(self) -> bool {
+        matches!(self, Self::Rows | Self::PaddedWinograd)
     }
 }
 
@@ -134,13 +150,13 @@ impl<E: Element> Convolution<E> {
         let weights = match algorithm {
             Algorithm::Direct => Weights::Direct(Packed::empty()),
             Algorithm::Rows => Weights::Rows(Packed::empty()),
-            Algorithm::Winograd => Weights::Winograd(winograd::Points::empty()),
+            Algorithm::Winograd | Algorithm::PaddedWinograd => Weights::Winograd(winograd::Points::empty()),
             Algorithm::Depthwise => Weights::Depthwise(Buffer::zeroed(0)),
         };
         let depthwise = matches!(weights, Weights::Depthwise(_));
         assert_eq!(depthwise, params.is_depthwise(), "depthwise convolutions have an algorithm of their own");
         let tap = if matches!(weights, Weights::Rows(_)) { params.kernel } else { 1 } * params.channels_in;
-        let mut convolution = Self { isa, params, weights, zeros: Buffer::zeroed(tap + 1) };
+        let mut convolution = Self { isa, params, algorithm, weights, zeros: Buffer::zeroed(tap + 1) };
         convolution.set_weight(weight)?;
         Ok(convolution)
     }
@@ -151,9 +167,9 @@ impl<E: Element> Convolution<E> {
     /// [`KernelError::Length`].
     ///
     /// # Panics
-    /// If Winograd's algorithm was chosen for another window than 3x3 at stride 1.
+    /// If Winograd's algorithm was chosen for a window that it does not take.
     pub fn set_weight(&mut self, weight: &[f32]) -> Result<(), KernelError> {
-        let ConvParams { channels_in, channels_out, kernel, stride, .. } = self.params;
+        let ConvParams { channels_in, channels_out, kernel, .. } = self.params;
         check_length("the weight", self.params.weight_len(), weight.len())?;
         let isa = self.isa;
         match &mut self.weights {
@@ -167,8 +183,9 @@ impl<E: Element> Convolution<E> {
                 packed.fill(isa, weight, &places, kernel * channels_in, channels_out);
             }
             Weights::Winograd(points) => {
-                assert!(kernel == 3 && stride == 1, "Winograd's algorithm is for 3x3 at stride 1");
-                points.fill(isa, weight, std::array::from_fn(|place| place), channels_in, channels_out);
+                let form = self.params.form();
+                assert!(form.is_possible(), "Winograd's algorithm does not take {:?}", self.params);
+                points.fill(isa, weight, (form, false), channels_in);
             }
             Weights::Depthwise(rows) => *rows = Buffer::from_slice(weight),
         }
@@ -216,7 +233,7 @@ impl<E: Element> Convolution<E> {
     /// As [`Convolution::run`], also where a window of the band reaches beyond rows and padding.
     ///
     /// # Panics
-    /// If the input has its padding around it already ([`Algorithm::Rows`]) and the band is not all of it.
+    /// If the input has its padding around it already ([`Algorithm::reads_padding`]) and the band is not all of it.
     pub fn run_band(
         &self,
         extent: Extent,
@@ -227,7 +244,7 @@ impl<E: Element> Convolution<E> {
     ) -> Result<(), KernelError> {
         let params = self.params;
         let out = params.band_output(extent, band)?;
-        let has_padding = matches!(self.weights, Weights::Rows(_));
+        let has_padding = self.algorithm.reads_padding();
         let is_whole = || band.above == params.padding && params.output(extent) == Ok(out);
         assert!(!has_padding || is_whole(), "the padding is in the input");
         let read = if has_padding { params.padded(extent) } else { extent };
@@ -250,9 +267,13 @@ impl<E: Element> Convolution<E> {
                 Weights::Winograd(points) => {
                     let image = winograd::Image {
                         values: input.as_ptr(),
-                        extent,
+                        extent: read,
                         channels: params.channels_in,
-                        padding: (band.above, params.padding),
+                        padding: if has_padding {
+                            (0, 0)
+                        } else {
+                            (band.above as isize, params.padding as isize)
+                        },
                     };
                     winograd::convolve(isa, image, out, points, workspace, |chunk| sinks.of(chunk));
                 }
@@ -283,7 +304,9 @@ impl<E: Element> Convolution<E> {
                 direct::Cut::new(out.pixels(), packed.panels).chunks()
             }
             Weights::Winograd(_) => {
-                winograd::Cut::new::<E>(&TileGrid::new(out), self.params.channels_in).chunks()
+                let form = self.params.form();
+                let grid = TileGrid::new(out, form.taps());
+                winograd::Cut::new::<E>(&grid, form.rows(self.params.channels_in)).chunks()
             }
             Weights::Depthwise(_) => depthwise::chunks(out.pixels()),
         };
@@ -328,6 +351,10 @@ impl<E: Element> Sinks<'_, E> {
 }
 
 impl ConvParams {
+    fn form(self) -> Form {
+        Form { kernel: self.kernel, stride: self.stride }
+    }
+
     /// The extent of images with the padding around them.
     pub fn padded(self, extent: Extent) -> Extent {
         Extent { height: extent.height + 2 * self.padding, width: extent.width + 2 * self.padding, ..extent }

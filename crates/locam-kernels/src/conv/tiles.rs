@@ -1,6 +1,7 @@
-//! How Winograd's algorithm covers an image: tiles of four and of three output pixels along each axis.
+//! How Winograd's algorithm covers an image: long tiles of six points and short ones of five along each axis. With a
+//! window of three taps they are four and three output pixels long, with two taps one more, with four taps one less.
 //!
-//! Both kinds share their points (see [`super::transforms`]), so a tile of three costs five products where one of four
+//! Both kinds share their points (see [`super::transforms`]), so a short tile costs five products where a long one
 //! costs six, and needs no weights of its own. A map of 7 pixels is 4 + 3: 11 products along an axis and not 12.
 
 use crate::Extent;
@@ -8,38 +9,82 @@ use std::ops::Range;
 
 /// Points of the longer transform, and so positions along an axis.
 pub(crate) const POINTS: usize = 6;
-/// The point that tiles of three have not.
+/// The point that short tiles have not.
 pub(crate) const LONG_ONLY: usize = 4;
+
+/// A window as Winograd's algorithm sees it. At a stride of two it is one at a stride of one over pairs of rows and pairs
+/// of columns, in which the four pixels of a pair of pairs count as channels: first those of the upper row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) kernel: usize,
+    pub(crate) stride: usize,
+}
+
+impl Form {
+    /// Whether there are transforms for it.
+    pub(crate) fn is_possible(self) -> bool {
+        matches!(self.taps(), 2..=4) && matches!(self.stride, 1 | 2)
+    }
+
+    /// Side of the window at a stride of one.
+    pub(crate) fn taps(self) -> usize {
+        self.kernel.div_ceil(self.stride)
+    }
+
+    /// Channels at a stride of one.
+    pub(crate) fn rows(self, channels: usize) -> usize {
+        self.stride * self.stride * channels
+    }
+
+    /// The window's place (row by row) and the channel that tap (`y`, `x`) of channel `row` at a stride of one stands
+    /// for; none beyond the window.
+    pub(crate) fn place(self, row: usize, y: usize, x: usize, channels: usize) -> Option<(usize, usize)> {
+        let (pixel, channel) = (row / channels, row % channels);
+        let (y, x) = (y * self.stride + pixel / self.stride, x * self.stride + pixel % self.stride);
+        (y < self.kernel && x < self.kernel).then_some((y * self.kernel + x, channel))
+    }
+}
 
 /// Tiles along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Axis {
     length: usize,
-    fours: usize,
-    threes: usize,
+    taps: usize,
+    longs: usize,
+    shorts: usize,
 }
 
 impl Axis {
-    /// The cheapest cover: a four costs six products, a three five.
-    fn new(length: usize) -> Self {
-        let covers = (0..=3).filter_map(|threes: usize| {
-            let rest = length.saturating_sub(3 * threes);
-            // A three that a four before it makes needless is never cheaper.
-            (threes == 0 || length > 3 * (threes - 1)).then(|| (rest.div_ceil(4), threes))
+    /// The cheapest cover: a long tile costs six products, a short one five.
+    fn new(length: usize, taps: usize) -> Self {
+        let (long, short) = sizes(taps);
+        let covers = (0..=3).filter_map(|shorts: usize| {
+            let rest = length.saturating_sub(short * shorts);
+            // A short one that a long one before it makes needless is never cheaper.
+            (shorts == 0 || length > short * (shorts - 1)).then(|| (rest.div_ceil(long), shorts))
         });
-        let (fours, threes) = covers.min_by_key(|(fours, threes)| 6 * fours + 5 * threes).unwrap_or((0, 0));
-        Self { length, fours, threes }
+        let (longs, shorts) = covers.min_by_key(|(longs, shorts)| 6 * longs + 5 * shorts).unwrap_or((0, 0));
+        Self { length, taps, longs, shorts }
     }
 
     fn tiles(self) -> usize {
-        self.fours + self.threes
+        self.longs + self.shorts
     }
 
     fn span(self, tile: usize) -> Span {
-        let (start, size) =
-            if tile < self.fours { (4 * tile, 4) } else { (4 * self.fours + 3 * (tile - self.fours), 3) };
-        Span { start, size, used: size.min(self.length - start) }
+        let ((long, short), is_long) = (sizes(self.taps), tile < self.longs);
+        let (start, size) = if is_long {
+            (long * tile, long)
+        } else {
+            (long * self.longs + short * (tile - self.longs), short)
+        };
+        Span { start, is_long, used: size.min(self.length - start) }
     }
+}
+
+/// Output pixels of a long and of a short tile.
+pub(crate) const fn sizes(taps: usize) -> (usize, usize) {
+    (POINTS + 1 - taps, POINTS - taps)
 }
 
 /// A tile along an axis.
@@ -47,17 +92,10 @@ impl Axis {
 pub(crate) struct Span {
     /// Its first output pixel.
     pub(crate) start: usize,
-    /// Four or three.
-    pub(crate) size: usize,
+    /// Whether it has all points.
+    pub(crate) is_long: bool,
     /// Those of its output pixels that lie in the image.
     pub(crate) used: usize,
-}
-
-impl Span {
-    /// Whether it has all points.
-    pub(crate) fn is_long(self) -> bool {
-        self.size == 4
-    }
 }
 
 /// A tile of output pixels.
@@ -77,8 +115,9 @@ pub(crate) struct TileGrid {
 }
 
 impl TileGrid {
-    pub(crate) fn new(output: Extent) -> Self {
-        Self { rows: Axis::new(output.height), columns: Axis::new(output.width), batch: output.batch }
+    pub(crate) fn new(output: Extent, taps: usize) -> Self {
+        let axis = |length: usize| Axis::new(length, taps);
+        Self { rows: axis(output.height), columns: axis(output.width), batch: output.batch }
     }
 
     /// Tiles in all.
@@ -106,7 +145,7 @@ impl TileList {
     pub(crate) fn new(grid: &TileGrid, range: Range<usize>) -> Self {
         let tiles: Vec<Tile> = range.map(|index| grid.tile(index)).collect();
         let places = std::array::from_fn(|needed| {
-            let has = |tile: &Tile| (needed < 2 || tile.y.is_long()) && (needed % 2 == 0 || tile.x.is_long());
+            let has = |tile: &Tile| (needed < 2 || tile.y.is_long) && (needed % 2 == 0 || tile.x.is_long);
             (0..).zip(&tiles).filter(|(_, tile)| has(tile)).map(|(place, _)| place).collect()
         });
         Self { tiles, places }
@@ -139,18 +178,18 @@ mod tests {
             (56, 84),
         ];
         for (length, cost) in costs {
-            let axis = Axis::new(length);
-            assert_eq!(6 * axis.fours + 5 * axis.threes, cost, "{length} pixels: {axis:?}");
+            let axis = Axis::new(length, 3);
+            assert_eq!(6 * axis.longs + 5 * axis.shorts, cost, "{length} pixels: {axis:?}");
         }
-        for length in 1..200 {
-            let axis = Axis::new(length);
+        for (length, taps) in (1..200).flat_map(|length| [2, 3, 4].map(|taps| (length, taps))) {
+            let axis = Axis::new(length, taps);
             let mut covered = 0;
             for span in (0..axis.tiles()).map(|tile| axis.span(tile)) {
-                assert_eq!(span.start, covered, "{length}");
-                assert!(span.used >= 1, "{length}");
+                assert_eq!(span.start, covered, "{length}, {taps} taps");
+                assert!(span.used >= 1, "{length}, {taps} taps");
                 covered += span.used;
             }
-            assert_eq!(covered, length);
+            assert_eq!(covered, length, "{taps} taps");
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Windows of 3x3 at stride 1 by Winograd's algorithm: tiles of input become 36 points, each point is a matrix product
-//! of tiles by channels, and 36 points become a tile of output. A quarter of a direct convolution's multiplications.
+//! Small windows by Winograd's algorithm: tiles of input become 36 points, each point is a matrix product of tiles by
+//! channels, and 36 points become a tile of output. For windows of 3x3 at stride 1 it takes a quarter of a direct
+//! convolution's multiplications, at stride 2 two thirds, for 7x7 at stride 2 a third ([`Form`]).
 
-use super::tiles::{POINTS, Tile, TileGrid, TileList};
+use super::tiles::{Form, POINTS, Tile, TileGrid, TileList};
 use super::transforms;
 use crate::isa::Kernel;
 use crate::multiply::{add_product, with_rows, zero_block};
@@ -30,6 +31,7 @@ const SHARED_BYTES: usize = 12 << 20;
 #[derive(Debug)]
 pub(crate) struct Points<E> {
     values: Buffer<E>,
+    form: Form,
     rows: usize,
     columns: usize,
     width: usize,
@@ -37,14 +39,16 @@ pub(crate) struct Points<E> {
 
 impl<E: Element> Points<E> {
     pub(crate) fn empty() -> Self {
-        Self { values: Buffer::zeroed(0), rows: 0, columns: 0, width: 0 }
+        Self { values: Buffer::zeroed(0), form: Form { kernel: 3, stride: 1 }, rows: 0, columns: 0, width: 0 }
     }
 
-    /// Transforms weights given as nine matrices `rows` x `columns`, row-major, one per place of the window; `order`
-    /// says which of them stands at each place.
-    pub(crate) fn fill(&mut self, isa: Isa, weights: &[f32], order: [usize; 9], rows: usize, columns: usize) {
-        assert_eq!(weights.len(), 9 * rows * columns, "nine matrices");
-        (self.rows, self.columns, self.width) = (rows, columns, isa.panel());
+    /// Transforms weights given as matrices `channels` x `columns`, row-major, one per place of the window; a turned
+    /// window has its last place first.
+    pub(crate) fn fill(&mut self, isa: Isa, weights: &[f32], (form, turned): (Form, bool), channels: usize) {
+        let places = form.kernel * form.kernel;
+        let (rows, columns) = (form.rows(channels), weights.len() / (places * channels));
+        assert_eq!(weights.len(), places * channels * columns, "a matrix for each place");
+        (self.form, self.rows, self.columns, self.width) = (form, rows, columns, isa.panel());
         self.values.resize(POSITIONS * self.panels() * rows * self.width);
         let (panels, width) = (self.panels(), self.width);
         let values = Shared::new(&mut self.values);
@@ -52,7 +56,18 @@ impl<E: Element> Points<E> {
             let rows_here = piece(task, WEIGHT_ROWS, rows);
             f32::run(
                 isa,
-                WeightTask::<E> { weights, order, rows, columns, width, panels, rows_here, values },
+                WeightTask::<E> {
+                    weights,
+                    form,
+                    turned,
+                    channels,
+                    rows,
+                    columns,
+                    width,
+                    panels,
+                    rows_here,
+                    values,
+                },
             );
         });
     }
@@ -73,7 +88,9 @@ impl<E: Element> Points<E> {
 /// The weights of some input channels.
 struct WeightTask<'a, E> {
     weights: &'a [f32],
-    order: [usize; 9],
+    form: Form,
+    turned: bool,
+    channels: usize,
     rows: usize,
     columns: usize,
     width: usize,
@@ -93,7 +110,12 @@ impl<E: Element> Kernel<f32> for WeightTask<'_, E> {
             for lane in (0..self.width).step_by(S::LANES) {
                 // SAFETY: nine matrices of `rows` x `columns` are there, and this task alone writes these rows.
                 unsafe {
-                    let points = self.points::<S>(row, panel * self.width + lane);
+                    let column = panel * self.width + lane;
+                    let points = match self.form.taps() {
+                        2 => self.points::<S, 2>(row, column),
+                        3 => self.points::<S, 3>(row, column),
+                        _ => self.points::<S, 4>(row, column),
+                    };
                     for (position, &point) in points.iter().enumerate() {
                         let matrix = (position * self.panels + panel) * self.rows * self.width;
                         let word = (row / per_word * self.width + lane) * per_word + row % per_word;
@@ -118,21 +140,26 @@ impl<E> WeightTask<'_, E> {
     /// # Safety
     /// As [`Simd`].
     #[inline(always)]
-    unsafe fn points<S: Simd>(&self, row: usize, column: usize) -> [S; POSITIONS] {
+    unsafe fn points<S: Simd, const T: usize>(&self, row: usize, column: usize) -> [S; POSITIONS] {
         // SAFETY: columns beyond the last are not read.
         unsafe {
             let count = S::LANES.min(self.columns.saturating_sub(column));
-            let mut half = [[S::zero(); POINTS]; 3];
-            for x in 0..3 {
-                let g = std::array::from_fn(|y| {
-                    let at = (self.order[3 * y + x] * self.rows + row) * self.columns + column;
-                    if count == 0 { S::zero() } else { load_up_to(self.weights.as_ptr().add(at), count) }
+            let last = self.form.kernel * self.form.kernel - 1;
+            let mut half = [[S::zero(); POINTS]; T];
+            for (x, half) in half.iter_mut().enumerate() {
+                let g: [S; T] = std::array::from_fn(|y| match self.form.place(row, y, x, self.channels) {
+                    Some((place, channel)) if count > 0 => {
+                        let place = if self.turned { last - place } else { place };
+                        let at = (place * self.channels + channel) * self.columns + column;
+                        load_up_to(self.weights.as_ptr().add(at), count)
+                    }
+                    _ => S::zero(),
                 });
-                half[x] = transforms::weights(g);
+                *half = transforms::weights(g);
             }
             let mut points = [S::zero(); POSITIONS];
             for y in 0..POINTS {
-                let row = transforms::weights([half[0][y], half[1][y], half[2][y]]);
+                let row = transforms::weights::<S, T>(std::array::from_fn(|x| half[x][y]));
                 points[POINTS * y..POINTS * (y + 1)].copy_from_slice(&row);
             }
             points
@@ -146,8 +173,8 @@ pub(crate) struct Image<E> {
     pub(crate) values: *const E,
     pub(crate) extent: Extent,
     pub(crate) channels: usize,
-    /// Rows of padding above, and pixels of it left.
-    pub(crate) padding: (usize, usize),
+    /// Rows of padding above, and pixels of it left; negative where the output begins further in.
+    pub(crate) padding: (isize, isize),
 }
 
 // SAFETY: it is only read.
@@ -202,18 +229,19 @@ pub(crate) unsafe fn convolve<E: Element, K: Sink<E>>(
     shared: &mut Buffer<E>,
     sink_of: impl Fn(usize) -> K + Sync + Send,
 ) {
-    let grid = TileGrid::new(output);
-    let cut = Cut::new::<E>(&grid, image.channels);
+    let (form, channels) = (weights.form, weights.rows);
+    let grid = TileGrid::new(output, form.taps());
+    let cut = Cut::new::<E>(&grid, channels);
     let blocks = weights.columns.div_ceil(BLOCK);
     let portions = grid.len().div_ceil(cut.portion);
     if cut.is_local {
         for_each_task(portions, |portion| {
             let list = TileList::new(&grid, piece(portion, cut.portion, cut.total));
-            let layout = Layout::new::<E>(list.tiles.len(), image.channels);
+            let layout = Layout::new::<E>(list.tiles.len(), channels);
             let tiles = 0..list.tiles.len();
             with_scratch::<E, _>(layout.len(), Layout::products(cut.chunk).len(), |points, products| {
                 let points = Shared::new(points);
-                E::run(isa, InputTask { image, list: &list, tiles: tiles.clone(), layout, points });
+                E::run(isa, InputTask { image, form, list: &list, tiles: tiles.clone(), layout, points });
                 for block in 0..blocks {
                     let (tiles, products, sink) = (tiles.clone(), &mut *products, sink_of(portion));
                     let multiply = MultiplyTask {
@@ -235,10 +263,10 @@ pub(crate) unsafe fn convolve<E: Element, K: Sink<E>>(
     }
     for portion in 0..portions {
         let list = TileList::new(&grid, piece(portion, cut.portion, cut.total));
-        let layout = Layout::new::<E>(list.tiles.len(), image.channels);
+        let layout = Layout::new::<E>(list.tiles.len(), channels);
         shared.resize(layout.len());
         let points = Shared::new(shared);
-        transform_inputs(isa, image, &list, layout, points);
+        transform_inputs(isa, (image, form), &list, layout, points);
         let chunks = list.tiles.len().div_ceil(cut.chunk);
         for_each_task(blocks * chunks, |task| {
             let (block, chunk) = (task / chunks, task % chunks);
@@ -258,14 +286,14 @@ pub(crate) unsafe fn convolve<E: Element, K: Sink<E>>(
 /// Transforms tiles on all threads.
 pub(crate) fn transform_inputs<E: Element>(
     isa: Isa,
-    image: Image<E>,
+    (image, form): (Image<E>, Form),
     list: &TileList,
     layout: Layout,
     points: Shared<E>,
 ) {
     for_each_task(list.tiles.len().div_ceil(INPUT_TILES), |task| {
         let tiles = piece(task, INPUT_TILES, list.tiles.len());
-        E::run(isa, InputTask { image, list, tiles, layout, points });
+        E::run(isa, InputTask { image, form, list, tiles, layout, points });
     });
 }
 
@@ -301,6 +329,7 @@ impl Layout {
 /// Turns tiles of an image into points.
 struct InputTask<'a, E> {
     image: Image<E>,
+    form: Form,
     list: &'a TileList,
     tiles: Range<usize>,
     layout: Layout,
@@ -315,7 +344,7 @@ impl<E: Element> Kernel<E> for InputTask<'_, E> {
             let tile = self.list.tiles[place];
             // SAFETY: the tile is one of the image's, and its points are this task's own.
             unsafe {
-                match (tile.y.is_long(), tile.x.is_long()) {
+                match (tile.y.is_long, tile.x.is_long) {
                     (true, true) => self.tile::<S, 6, 6>(tile, place, &mut patch),
                     (true, false) => self.tile::<S, 6, 5>(tile, place, &mut patch),
                     (false, true) => self.tile::<S, 5, 6>(tile, place, &mut patch),
@@ -336,47 +365,65 @@ impl<E: Element> InputTask<'_, E> {
         place: usize,
         patch: &mut Buffer<E>,
     ) {
-        let channels = self.image.channels;
-        let (values, pitch) = self.patch::<Y, X>(tile, patch);
-        for channel in (0..channels).step_by(S::LANES) {
-            let count = S::LANES.min(channels - channel);
-            // SAFETY: the patch has `Y` rows of `X` pixels, and the layout room for all positions of the tile.
-            unsafe {
-                let mut columns = [[S::zero(); Y]; X];
-                for (x, column) in columns.iter_mut().enumerate() {
-                    let pixels = std::array::from_fn(|y| {
-                        crate::simd::read_up_to::<S>(values.add(y * pitch + x * channels + channel), count)
-                    });
-                    *column = transforms::input(pixels);
-                }
-                for y in 0..Y {
-                    let row: [S; X] = transforms::input(std::array::from_fn(|x| columns[x][y]));
-                    for (x, value) in row.into_iter().enumerate() {
-                        let position = POINTS * transforms::position::<Y>(y) + transforms::position::<X>(x);
-                        let at = position * self.layout.position + place * self.layout.tile + channel;
-                        crate::simd::write_up_to(value, self.points.get().add(at), count);
+        // The pixels of a row that count as one.
+        let channels = self.form.stride * self.image.channels;
+        for first in 0..self.form.stride {
+            let (values, pitch) = self.patch::<Y, X>(tile, first, patch);
+            for channel in (0..channels).step_by(S::LANES) {
+                let count = S::LANES.min(channels - channel);
+                // SAFETY: the patch has `Y` rows of `X` times the stride pixels, and the layout room for all positions of
+                // the tile.
+                unsafe {
+                    let mut columns = [[S::zero(); Y]; X];
+                    for (x, column) in columns.iter_mut().enumerate() {
+                        let pixels = std::array::from_fn(|y| {
+                            crate::simd::read_up_to::<S>(
+                                values.add(y * pitch + x * channels + channel),
+                                count,
+                            )
+                        });
+                        *column = transforms::input(pixels);
+                    }
+                    for y in 0..Y {
+                        let row: [S; X] = transforms::input(std::array::from_fn(|x| columns[x][y]));
+                        for (x, value) in row.into_iter().enumerate() {
+                            let position =
+                                POINTS * transforms::position::<Y>(y) + transforms::position::<X>(x);
+                            let at = position * self.layout.position
+                                + place * self.layout.tile
+                                + first * channels
+                                + channel;
+                            crate::simd::write_up_to(value, self.points.get().add(at), count);
+                        }
                     }
                 }
             }
         }
     }
 
-    /// The tile's input pixels and the values from one row of them to the next: those of the image, or where the
-    /// tile reaches over its border a copy with zeros around.
+    /// The tile's input pixels in every row that counts as row `first` of a pair (or alone), and the values from one of
+    /// these rows to the next: those of the image, or where the tile reaches over its border a copy with zeros around.
     #[inline(always)]
-    fn patch<const Y: usize, const X: usize>(&self, tile: Tile, patch: &mut Buffer<E>) -> (*const E, usize) {
-        let Image { values, extent, channels, padding } = self.image;
-        let (y, x) = (tile.y.start as isize - padding.0 as isize, tile.x.start as isize - padding.1 as isize);
+    fn patch<const Y: usize, const X: usize>(
+        &self,
+        tile: Tile,
+        first: usize,
+        patch: &mut Buffer<E>,
+    ) -> (*const E, usize) {
+        let (Image { values, extent, channels, padding }, stride) = (self.image, self.form.stride);
+        let y = (tile.y.start * stride + first) as isize - padding.0;
+        let x = (tile.x.start * stride) as isize - padding.1;
         let inside = |start: isize, size: usize, length: usize| start >= 0 && start as usize + size <= length;
         let row = |y: isize| (tile.image * extent.height + y as usize) * extent.width;
-        if inside(y, Y, extent.height) && inside(x, X, extent.width) {
+        if inside(y, (Y - 1) * stride + 1, extent.height) && inside(x, X * stride, extent.width) {
             // SAFETY: the pixel lies in the image.
             let first = unsafe { values.add((row(y) + x as usize) * channels) };
-            return (first, extent.width * channels);
+            return (first, stride * extent.width * channels);
         }
-        patch.resize(POSITIONS * channels);
-        for (i, pixel) in patch.chunks_exact_mut(channels).take(Y * X).enumerate() {
-            let (y, x) = (y + (i / X) as isize, x + (i % X) as isize);
+        let width = X * stride;
+        patch.resize(Y * width * channels);
+        for (i, pixel) in patch.chunks_exact_mut(channels).enumerate() {
+            let (y, x) = (y + (i / width * stride) as isize, x + (i % width) as isize);
             if inside(y, 1, extent.height) && inside(x, 1, extent.width) {
                 // SAFETY: the pixel lies in the image.
                 let source = unsafe {
@@ -387,7 +434,7 @@ impl<E: Element> InputTask<'_, E> {
                 pixel.fill(E::default());
             }
         }
-        (patch.as_ptr(), X * channels)
+        (patch.as_ptr(), width * channels)
     }
 }
 
@@ -415,12 +462,10 @@ impl<E: Element, K: Sink<E>> Kernel<E> for MultiplyTask<'_, E, K> {
                 self.multiply::<S, R, V>(position);
             }
             for place in self.tiles.clone() {
-                let tile = self.list.tiles[place];
-                match (tile.y.is_long(), tile.x.is_long()) {
-                    (true, true) => self.finish::<S, 6, 6, 4, 4>(tile, place),
-                    (true, false) => self.finish::<S, 6, 5, 4, 3>(tile, place),
-                    (false, true) => self.finish::<S, 5, 6, 3, 4>(tile, place),
-                    (false, false) => self.finish::<S, 5, 5, 3, 3>(tile, place),
+                match self.weights.form.taps() {
+                    2 => self.finish_tile::<S, 5, 4>(place),
+                    3 => self.finish_tile::<S, 4, 3>(place),
+                    _ => self.finish_tile::<S, 3, 2>(place),
                 }
             }
         }
@@ -473,14 +518,29 @@ impl<E: Element, K: Sink<E>> MultiplyTask<'_, E, K> {
         }
     }
 
+    /// Turns a tile's products into its output; long tiles have `L` pixels along an axis, short ones `T`.
+    ///
+    /// # Safety
+    /// As [`Simd`]; the sink takes the tile's pixels.
+    #[inline(always)]
+    unsafe fn finish_tile<S: Simd<Stored = E>, const L: usize, const T: usize>(&mut self, place: usize) {
+        let tile = self.list.tiles[place];
+        // SAFETY: the caller's.
+        unsafe {
+            match (tile.y.is_long, tile.x.is_long) {
+                (true, true) => self.finish::<S, 6, 6, L, L>(tile, place),
+                (true, false) => self.finish::<S, 6, 5, L, T>(tile, place),
+                (false, true) => self.finish::<S, 5, 6, T, L>(tile, place),
+                (false, false) => self.finish::<S, 5, 5, T, T>(tile, place),
+            }
+        }
+    }
+
     /// Asks, spread over the products of all positions, for what the sink will need: of each of these tiles (counted in
     /// the task) the pixel that stands at this position.
     #[inline(always)]
     fn prefetch(&self, position: usize, tiles: Range<usize>) {
         let (y, x) = (position / POINTS, position % POINTS);
-        if y >= 4 || x >= 4 {
-            return;
-        }
         for tile in self.list.tiles[self.tiles.clone()].iter().take(tiles.end).skip(tiles.start) {
             if y < tile.y.used && x < tile.x.used {
                 let row = tile.image * self.output.height + tile.y.start + y;

@@ -2,7 +2,7 @@
 //! become points, each position is a sum over tiles of outer products, and positions become the window's places.
 
 use super::gradient::GradientWorkspace;
-use super::tiles::{POINTS, Tile, TileGrid, TileList};
+use super::tiles::{Form, POINTS, Tile, TileGrid, TileList};
 use super::transforms;
 use super::winograd::{INPUT_TILES, Image, Layout, transform_inputs};
 use crate::isa::Kernel;
@@ -20,21 +20,21 @@ const POSITIONS: usize = POINTS * POINTS;
 /// are multiplied while the second-level caches still hold them.
 const PORTION_BYTES: (usize, usize) = (4 << 20, 24 << 20);
 
-/// Fills `to` with nine matrices of input channels x output channels.
+/// Fills `to` with a matrix of input channels x output channels for each place of the window.
 ///
 /// # Safety
 /// The image's values are there.
 pub(crate) unsafe fn to_weight(
     isa: Isa,
-    image: Image<f32>,
+    (image, form): (Image<f32>, Form),
     output: Extent,
     gradient: &[f32],
     to: &mut [f32],
     workspace: &mut GradientWorkspace,
 ) {
-    let grid = TileGrid::new(output);
-    let rows = image.channels;
-    let columns = to.len() / (9 * rows);
+    let grid = TileGrid::new(output, form.taps());
+    let rows = form.rows(image.channels);
+    let columns = to.len() / (form.kernel * form.kernel * image.channels);
     let bytes = (2 * POSITIONS * 4 * rows * columns).clamp(PORTION_BYTES.0, PORTION_BYTES.1);
     let most = (bytes / (POSITIONS * 4 * (rows + columns))).max(1);
     let portion = grid.len().div_ceil(grid.len().div_ceil(most).max(1)).max(1);
@@ -45,13 +45,16 @@ pub(crate) unsafe fn to_weight(
         let layout = Layout::new::<f32>(list.tiles.len(), rows);
         input_points.resize(layout.len());
         let points = Shared::new(input_points);
-        transform_inputs(isa, image, &list, layout, points);
+        transform_inputs(isa, (image, form), &list, layout, points);
         let panels = Panels::new(isa, list.tiles.len(), columns);
         gradient_points.resize(POSITIONS * panels.position);
         let gradients = Shared::new(gradient_points);
         for_each_task(list.tiles.len().div_ceil(INPUT_TILES), |task| {
             let tiles = piece(task, INPUT_TILES, list.tiles.len());
-            f32::run(isa, GradientTask { gradient, output, list: &list, tiles, panels, points: gradients });
+            f32::run(
+                isa,
+                GradientTask { gradient, form, output, list: &list, tiles, panels, points: gradients },
+            );
         });
         let product = Product { list: &list, layout, points, panels, gradients, rows, fresh: number == 0 };
         let sums = Shared::new(sums);
@@ -63,7 +66,7 @@ pub(crate) unsafe fn to_weight(
     let to = Shared::new(to);
     for_each_task(rows.div_ceil(FINISH_ROWS), |task| {
         let here = piece(task, FINISH_ROWS, rows);
-        f32::run(isa, FinishTask { sums, rows, columns, here, to });
+        f32::run(isa, FinishTask { sums, form, channels: image.channels, rows, columns, here, to });
     });
 }
 
@@ -97,6 +100,7 @@ impl Panels {
 /// Turns tiles of the output's gradient into points.
 struct GradientTask<'a> {
     gradient: &'a [f32],
+    form: Form,
     output: Extent,
     list: &'a TileList,
     tiles: Range<usize>,
@@ -108,14 +112,12 @@ impl Kernel<f32> for GradientTask<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(self) {
         for place in self.tiles.clone() {
-            let tile = self.list.tiles[place];
             // SAFETY: the tile is one of the output's, and its points are this task's own.
             unsafe {
-                match (tile.y.is_long(), tile.x.is_long()) {
-                    (true, true) => self.tile::<S, 6, 6, 4, 4>(tile, place),
-                    (true, false) => self.tile::<S, 6, 5, 4, 3>(tile, place),
-                    (false, true) => self.tile::<S, 5, 6, 3, 4>(tile, place),
-                    (false, false) => self.tile::<S, 5, 5, 3, 3>(tile, place),
+                match self.form.taps() {
+                    2 => self.any_tile::<S, 5, 4>(place),
+                    3 => self.any_tile::<S, 4, 3>(place),
+                    _ => self.any_tile::<S, 3, 2>(place),
                 }
             }
         }
@@ -123,6 +125,24 @@ impl Kernel<f32> for GradientTask<'_> {
 }
 
 impl GradientTask<'_> {
+    /// Long tiles have `L` pixels along an axis, short ones `T`.
+    ///
+    /// # Safety
+    /// As [`Simd`]; the tile is one of the output's, and its points belong to the caller.
+    #[inline(always)]
+    unsafe fn any_tile<S: Simd, const L: usize, const T: usize>(&self, place: usize) {
+        let tile = self.list.tiles[place];
+        // SAFETY: the caller's.
+        unsafe {
+            match (tile.y.is_long, tile.x.is_long) {
+                (true, true) => self.tile::<S, 6, 6, L, L>(tile, place),
+                (true, false) => self.tile::<S, 6, 5, L, T>(tile, place),
+                (false, true) => self.tile::<S, 5, 6, T, L>(tile, place),
+                (false, false) => self.tile::<S, 5, 5, T, T>(tile, place),
+            }
+        }
+    }
+
     /// # Safety
     /// As [`Simd`]; the tile is one of the output's, and its points belong to the caller.
     #[inline(always)]
@@ -211,6 +231,8 @@ impl Kernel<f32> for ProductTask<'_> {
 /// Turns the sums of some input channels into the window's places.
 struct FinishTask<'a> {
     sums: &'a Buffer<f32>,
+    form: Form,
+    channels: usize,
     rows: usize,
     columns: usize,
     here: Range<usize>,
@@ -220,22 +242,41 @@ struct FinishTask<'a> {
 impl Kernel<f32> for FinishTask<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(self) {
+        // SAFETY: there are sums for all positions, and this task alone writes these rows.
+        unsafe {
+            match self.form.taps() {
+                2 => self.finish::<S, 2>(),
+                3 => self.finish::<S, 3>(),
+                _ => self.finish::<S, 4>(),
+            }
+        }
+    }
+}
+
+impl FinishTask<'_> {
+    /// # Safety
+    /// As [`Simd`]; there are sums for all positions, and the caller alone writes these rows.
+    #[inline(always)]
+    unsafe fn finish<S: Simd, const T: usize>(&self) {
         let matrix = self.rows * self.columns;
         for row in self.here.clone() {
             for column in (0..self.columns).step_by(S::LANES) {
                 let (at, count) = (row * self.columns + column, S::LANES.min(self.columns - column));
-                // SAFETY: there are sums for all positions, and this task alone writes these rows.
+                // SAFETY: the caller's.
                 unsafe {
-                    let mut half = [[S::zero(); 3]; POINTS];
+                    let mut half = [[S::zero(); T]; POINTS];
                     for (x, half) in half.iter_mut().enumerate() {
                         *half = transforms::weights_adjoint(std::array::from_fn(|y| {
                             load_up_to(self.sums.as_ptr().add((POINTS * y + x) * matrix + at), count)
                         }));
                     }
-                    for y in 0..3 {
-                        let places: [S; 3] = transforms::weights_adjoint(std::array::from_fn(|x| half[x][y]));
-                        for (x, value) in places.into_iter().enumerate() {
-                            store_up_to(value, self.to.get().add((3 * y + x) * matrix + at), count);
+                    for y in 0..T {
+                        let taps: [S; T] = transforms::weights_adjoint(std::array::from_fn(|x| half[x][y]));
+                        for (x, value) in taps.into_iter().enumerate() {
+                            if let Some((place, channel)) = self.form.place(row, y, x, self.channels) {
+                                let at = (place * self.channels + channel) * self.columns + column;
+                                store_up_to(value, self.to.get().add(at), count);
+                            }
                         }
                     }
                 }
