@@ -11,10 +11,8 @@ use locam_kernels::{Band, Buffer, Element, Extent};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// Bands of a layer are a multiple of this many rows, Winograd's larger tiles.
+/// Bands of layers without tiles are a multiple of this many rows.
 const ROWS: usize = 4;
-/// Rows that a layer's last band has at least: Winograd's cover of them is then that of the whole.
-const LAST_ROWS: usize = 9;
 /// Bytes of output that a band has at least: enough work for all threads, and little enough for the caches.
 const BAND_BYTES: usize = 1 << 20;
 /// A band has at least this part of its layer's weights, which have to come from memory for each.
@@ -43,6 +41,8 @@ struct Flow<'a, E> {
     /// Of the whole image.
     input: Extent,
     output: Extent,
+    /// Bands have multiples of these rows, so that they end where tiles of Winograd's algorithm do.
+    tile: usize,
     /// Rows that a band has.
     band: usize,
     /// Rows that are made.
@@ -53,9 +53,10 @@ struct Flow<'a, E> {
 impl<E: Element> Flow<'_, E> {
     /// The next rows, about as many as asked for.
     fn next_rows(&self, rows: usize) -> Range<usize> {
-        let left = self.output.height - self.done;
-        let is_last = left <= rows || left < LAST_ROWS + ROWS;
-        let rows = if is_last { left } else { rows.min((left - LAST_ROWS) / ROWS * ROWS) };
+        // With three shorter tiles in the last band at least the cover of its rows is that of the whole.
+        let (left, last) = (self.output.height - self.done, 3 * (self.tile - 1));
+        let is_last = left <= rows || left < last + self.tile;
+        let rows = if is_last { left } else { rows.min((left - last) / self.tile * self.tile) };
         self.done..self.done + rows
     }
 
@@ -166,10 +167,11 @@ impl<'a, 'm, E: Element> Run<'a, 'm, E> {
             let output = step.work.output(input)?;
             let row_values = Extent { height: 1, ..output }.values(step.output.pitch)?;
             let bytes = BAND_BYTES.max(step.work.bytes() / WEIGHT_PART);
-            let band = (bytes / (row_values * size_of::<E>())).max(1).next_multiple_of(ROWS);
+            let tile = if step.work.tile_rows() == 1 { ROWS } else { step.work.tile_rows() };
+            let band = (bytes / (row_values * size_of::<E>())).max(1).next_multiple_of(tile);
             extents[step.output.value] = output;
             windows[step.output.value].row_values = row_values;
-            flows.push(Flow { step, input, output, band, done: 0, took: Duration::ZERO });
+            flows.push(Flow { step, input, output, tile, band, done: 0, took: Duration::ZERO });
         }
         let Memory { images: padded, bands, workspace, .. } = memory;
         let mut run = Self { network, image, flows, windows, padded, workspace, handed_on: 0 };
@@ -233,7 +235,7 @@ impl<'a, 'm, E: Element> Run<'a, 'm, E> {
         };
         self.flows.iter().enumerate().rev().filter(|(_, flow)| !flow.is_done()).find_map(|(number, flow)| {
             // What is made falls behind what is read by some rows at every step, which a shorter band makes good.
-            let bands = [flow.band, flow.band - ROWS].into_iter().filter(|&rows| rows > 0);
+            let bands = [flow.band, flow.band - flow.tile].into_iter().filter(|&rows| rows > 0);
             let rows = bands.map(|rows| flow.next_rows(rows)).find(|rows| can_make(flow, rows))?;
             Some((number, rows))
         })

@@ -3,8 +3,8 @@ use crate::places::{Place, Places};
 use crate::{Images, InferError, Stage, Work, stages};
 use locam_arch::{Graph, NodeId, Pool, StateDict};
 use locam_kernels::{
-    Activation, Algorithm, Band, Buffer, ConvParams, Convolution, Element, Extent, Isa, Output, PoolParams,
-    max_pool,
+    Activation, Algorithm, Band, Buffer, ConvParams, Convolution, Element, Extent, Isa, Output, POOLED_ROWS,
+    PoolParams, max_pool,
 };
 use std::time::{Duration, Instant};
 
@@ -78,7 +78,10 @@ impl<E: Element> Network<E> {
                 Work::Conv { conv, norm, residual, activation } => {
                     let Folded { params, weight, bias } = Folded::new(state, conv, norm.as_deref())?;
                     let activation = *activation;
-                    let algorithm = if input.is_none() { Algorithm::Rows } else { Algorithm::best(params) };
+                    let algorithm = match input {
+                        None => Algorithm::best_padded::<E>(params),
+                        Some(_) => Algorithm::best(params),
+                    };
                     let conv = Convolution::new(isa, params, algorithm, &weight)?;
                     match rest.peek() {
                         Some(&(next, Stage { work: Work::MaxPool(pool), input: read, output }))
@@ -214,6 +217,15 @@ impl<E: Element> Kernels<E> {
         match self {
             Self::Conv { conv, .. } => conv.params().padding,
             Self::PooledConv { pool, .. } | Self::MaxPool(pool) => pool.padding,
+        }
+    }
+
+    /// Rows of the tiles in which values are computed together.
+    pub(crate) fn tile_rows(&self) -> usize {
+        match self {
+            Self::Conv { conv, .. } => conv.tile_rows(),
+            Self::PooledConv { .. } => POOLED_ROWS,
+            Self::MaxPool(_) => 1,
         }
     }
 

@@ -19,7 +19,7 @@ fn compare<E: Element>(network: &Network<E>, size: Size) -> (usize, bool) {
 
     let mut memory = Memory::default();
     let mut run = Run::new(network, image, &mut memory).unwrap();
-    run.flows.iter_mut().for_each(|flow| flow.band = ROWS);
+    run.flows.iter_mut().for_each(|flow| flow.band = flow.tile);
     assert_eq!(run.last_value().1, extent);
     let (mut parts, mut values) = (0, Vec::new());
     run.finish(|rows| {

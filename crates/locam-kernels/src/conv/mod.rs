@@ -13,6 +13,7 @@ mod winograd_gradient;
 
 pub use gradient::{ConvGradients, GradientOf, GradientWorkspace, InputGradient};
 pub use naive::{naive_convolution, naive_convolution_gradients};
+pub use pooled::POOLED_ROWS;
 
 use crate::pack::Packed;
 use crate::sink::{Activation, Forward};
@@ -58,12 +59,13 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// The fastest for a convolution whose input has no padding around it.
+    /// The fastest for a convolution whose input has no padding around it. At a stride of two Winograd's algorithm saves
+    /// a third of the products, but its weights take sixteen times the memory: from 128 channels on that costs more.
     pub fn best(params: ConvParams) -> Self {
         if params.is_depthwise() {
             Self::Depthwise
         } else if params.kernel == 3
-            && params.stride <= 2
+            && (params.stride == 1 || params.stride == 2 && params.channels_in <= 64)
             && params.channels_in >= 16
             && params.channels_out >= 16
         {
@@ -206,6 +208,14 @@ impl<E: Element> Convolution<E> {
         }
     }
 
+    /// Rows of the tiles in which values are computed together: see [`Convolution::run_band`].
+    pub fn tile_rows(&self) -> usize {
+        match &self.weights {
+            Weights::Winograd(_) => tiles::sizes(self.params.form().taps()).0,
+            Weights::Direct(_) | Weights::Rows(_) | Weights::Depthwise(_) => 1,
+        }
+    }
+
     /// Convolves images. `extent` is that of the images, without padding around them.
     ///
     /// `workspace` is memory that is used on the way; lend the same to every call.
@@ -226,8 +236,8 @@ impl<E: Element> Convolution<E> {
     /// Convolves what a band of rows needs, as [`Convolution::run`] does for whole images; `extent` counts the input
     /// rows that are there.
     ///
-    /// Values are the same as those of the whole, bit by bit, if each band but the last has a multiple of four rows and
-    /// the last one at least nine, or all.
+    /// Values are the same as those of the whole, bit by bit, if each band but the last has a multiple of
+    /// [`Convolution::tile_rows`] and the last one at least three times one row less, or all.
     ///
     /// # Errors
     /// As [`Convolution::run`], also where a window of the band reaches beyond rows and padding.

@@ -2,7 +2,7 @@
 //! four times what the pooling leaves, and never leaves the second-level cache.
 
 use super::direct::{Source, put_tile};
-use super::{Convolution, Weights, check_length};
+use super::{Convolution, Weights, check_length, winograd};
 use crate::parallel::{Shared, for_each_task, piece, with_scratch};
 use crate::pool::{pool_tile, window};
 use crate::sink::{Activation, Forward};
@@ -10,13 +10,16 @@ use crate::walk::{Tap, Walk};
 use crate::{Band, Element, Extent, KernelError, PoolParams};
 use std::ops::Range;
 
-/// Rows and columns of pooled pixels of a task. The convolution's pixels at tiles' borders are computed in both tiles:
-/// 8 % more than once for a window of 3 at stride 2.
-const TILE: (usize, usize) = (8, 28);
+/// Rows of pooled pixels that are computed together. Values do not depend on how an image is cut into bands of multiples
+/// of them.
+pub const POOLED_ROWS: usize = 7;
+/// Columns of pooled pixels of a task. The convolution's pixels at tiles' borders are computed in both tiles: 9 % more
+/// than once for a window of 3 at stride 2, which then are whole tiles of Winograd's algorithm.
+const POOLED_COLUMNS: usize = 28;
 
 impl<E: Element> Convolution<E> {
-    /// Convolves padded images ([`super::Algorithm::Rows`]), adds a bias, rectifies, and pools: all rows, or a band of
-    /// pooled rows and the convolution's rows that they need.
+    /// Convolves padded images ([`super::Algorithm::reads_padding`]), adds a bias, rectifies, and pools: all rows, or a
+    /// band of pooled rows and the convolution's rows that they need.
     ///
     /// # Errors
     /// As [`Convolution::run`], and those of the pooling.
@@ -32,9 +35,7 @@ impl<E: Element> Convolution<E> {
         (pool, band): (PoolParams, Band),
         output: &mut [E],
     ) -> Result<(), KernelError> {
-        let Weights::Rows(packed) = &self.weights else {
-            panic!("only for convolutions that read whole rows")
-        };
+        assert!(self.algorithm.reads_padding(), "only for convolutions of padded images");
         let (params, channels) = (self.params, self.params.channels_out);
         let conv_out = params.output(extent)?;
         let out = pool.band_output(conv_out, band)?;
@@ -43,30 +44,21 @@ impl<E: Element> Convolution<E> {
         check_length("the bias", channels, bias.len())?;
         check_length("the output", out.values(channels)?, output.len())?;
         let output = Shared::new(output);
-        let (rows, columns) = (out.height.div_ceil(TILE.0), out.width.div_ceil(TILE.1));
+        let scratch = match &self.weights {
+            Weights::Winograd(points) => winograd::tile_scratch(points),
+            _ => (0, 0),
+        };
+        let (rows, columns) = (out.height.div_ceil(POOLED_ROWS), out.width.div_ceil(POOLED_COLUMNS));
         for_each_task(out.batch * rows * columns, |task| {
             let (image, tile) = (task / (rows * columns), task % (rows * columns));
-            let (ys, xs) =
-                (piece(tile / columns, TILE.0, out.height), piece(tile % columns, TILE.1, out.width));
-            let (conv_ys, conv_xs) = (
-                windows(pool, band.above, &ys, conv_out.height),
-                windows(pool, pool.padding, &xs, conv_out.width),
-            );
+            let ys = piece(tile / columns, POOLED_ROWS, out.height);
+            let xs = piece(tile % columns, POOLED_COLUMNS, out.width);
+            let conv_ys = windows(pool, band.above, &ys, conv_out.height);
+            let conv_xs = windows(pool, pool.padding, &xs, conv_out.width);
             let grid = Extent { batch: 1, height: conv_ys.len(), width: conv_xs.len() };
-            let start = |at: usize| (at * params.stride) as isize;
-            let taps = (0..params.kernel)
-                .map(|y| Tap { y: start(conv_ys.start) + y as isize, x: start(conv_xs.start) })
-                .collect();
-            let input_extent = Extent { batch: 1, ..read };
-            let walk =
-                Walk { grid, output: grid, input: input_extent, taps, ..Walk::over_rows(params, read, grid) };
-            let first = image * read.height * read.width * params.channels_in;
-            let source = Source {
-                values: input[first..].as_ptr(),
-                pitch: params.channels_in,
-                zeros: self.zeros.as_ptr(),
-            };
-            with_scratch::<E, _>(grid.pixels() * channels, 0, |between, _| {
+            let values = grid.pixels() * channels;
+            with_scratch::<E, _>(values + scratch.0, scratch.1, |between, products| {
+                let (between, points) = between.split_at_mut(values);
                 let sink = Forward {
                     output: between.as_mut_ptr(),
                     pitch: channels,
@@ -77,8 +69,10 @@ impl<E: Element> Convolution<E> {
                     statistics: std::ptr::null_mut(),
                     channels,
                 };
-                // SAFETY: the walk reads rows of the window within the padded image, and writes `between`.
-                unsafe { put_tile(self.isa, &walk, source, packed, channels, sink) };
+                let image_values = &input[image * read.height * read.width * params.channels_in..];
+                let part = Part { input: image_values, read, from: (conv_ys.start, conv_xs.start), grid };
+                // SAFETY: the grid is a part of the convolution's output, and `between` has room for it.
+                unsafe { self.convolve_part(&part, (points, products), sink) };
                 let target = (out, image, ys, xs);
                 // SAFETY: each task has pooled pixels of its own.
                 unsafe {
@@ -89,6 +83,43 @@ impl<E: Element> Convolution<E> {
         });
         Ok(())
     }
+
+    /// # Safety
+    /// The sink takes the part's pixels, and they lie in the output of the image.
+    unsafe fn convolve_part(&self, part: &Part<'_, E>, scratch: (&mut [E], &mut [f32]), sink: Forward<E>) {
+        let (params, values) = (self.params, part.input.as_ptr());
+        let input = Extent { batch: 1, ..part.read };
+        let start = |at: usize| (at * params.stride) as isize;
+        let origin = (start(part.from.0), start(part.from.1));
+        match &self.weights {
+            Weights::Rows(packed) => {
+                let tap = |y: usize| Tap { y: origin.0 + y as isize, x: origin.1 };
+                let taps = (0..params.kernel).map(tap).collect();
+                let over_rows = Walk::over_rows(params, input, part.grid);
+                let walk = Walk { taps, ..over_rows };
+                let source = Source { values, pitch: params.channels_in, zeros: self.zeros.as_ptr() };
+                // SAFETY: the walk reads rows of the window within the padded image.
+                unsafe { put_tile(self.isa, &walk, source, packed, params.channels_out, sink) };
+            }
+            Weights::Winograd(points) => {
+                let padding = (-origin.0, -origin.1);
+                let image = winograd::Image { values, extent: input, channels: params.channels_in, padding };
+                // SAFETY: the image has its padding around it, and the caller gave the scratch.
+                unsafe { winograd::convolve_tile(self.isa, image, part.grid, points, scratch, sink) };
+            }
+            Weights::Direct(_) | Weights::Depthwise(_) => unreachable!("they read images without padding"),
+        }
+    }
+}
+
+/// A part of what a convolution makes of an image.
+struct Part<'a, E> {
+    input: &'a [E],
+    /// The padded image.
+    read: Extent,
+    /// The first row and column.
+    from: (usize, usize),
+    grid: Extent,
 }
 
 /// The part of an axis, with so much padding before it, that the windows at `places` cover.

@@ -283,6 +283,37 @@ pub(crate) unsafe fn convolve<E: Element, K: Sink<E>>(
     }
 }
 
+/// Values of type `E`, and of `f32`, that [`convolve_tile`] needs on the way.
+pub(crate) fn tile_scratch<E: Element>(weights: &Points<E>) -> (usize, usize) {
+    (Layout::new::<E>(LOCAL_TILES, weights.rows).len(), Layout::products(LOCAL_TILES).len())
+}
+
+/// Convolves in one task, for a caller that is one itself.
+///
+/// # Safety
+/// As [`convolve`]; there is as much scratch as [`tile_scratch`] says.
+pub(crate) unsafe fn convolve_tile<E: Element, K: Sink<E> + Copy>(
+    isa: Isa,
+    image: Image<E>,
+    output: Extent,
+    weights: &Points<E>,
+    (points, products): (&mut [E], &mut [f32]),
+    sink: K,
+) {
+    let (form, grid) = (weights.form, TileGrid::new(output, weights.form.taps()));
+    let points = Shared::new(points);
+    for chunk in 0..grid.len().div_ceil(LOCAL_TILES) {
+        let list = &TileList::new(&grid, piece(chunk, LOCAL_TILES, grid.len()));
+        let (tiles, layout) = (0..list.tiles.len(), Layout::new::<E>(list.tiles.len(), weights.rows));
+        E::run(isa, InputTask { image, form, list, tiles: tiles.clone(), layout, points });
+        for block in 0..weights.columns.div_ceil(BLOCK) {
+            let (tiles, products) = (tiles.clone(), &mut *products);
+            let task = MultiplyTask { list, tiles, layout, points, weights, block, output, products, sink };
+            E::run(isa, task);
+        }
+    }
+}
+
 /// Transforms tiles on all threads.
 pub(crate) fn transform_inputs<E: Element>(
     isa: Isa,
