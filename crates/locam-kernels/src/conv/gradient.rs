@@ -207,6 +207,7 @@ impl ConvGradients {
                         let padding = (params.kernel - 1 - params.padding) as isize;
                         let image = winograd::Image {
                             values: gradient.as_ptr(),
+                            zeros: self.zeros.as_ptr(),
                             extent: out,
                             channels: params.channels_out,
                             padding: (padding, padding),
@@ -304,6 +305,7 @@ impl ConvGradients {
                     let padding = if has_padding { 0 } else { params.padding as isize };
                     let image = winograd::Image {
                         values: input.as_ptr(),
+                        zeros: self.zeros.as_ptr(),
                         extent: read,
                         channels: params.channels_in,
                         padding: (padding, padding),

@@ -157,7 +157,7 @@ impl<E: Element> Convolution<E> {
         };
         let depthwise = matches!(weights, Weights::Depthwise(_));
         assert_eq!(depthwise, params.is_depthwise(), "depthwise convolutions have an algorithm of their own");
-        let tap = if matches!(weights, Weights::Rows(_)) { params.kernel } else { 1 } * params.channels_in;
+        let tap = params.kernel.max(params.stride) * params.channels_in;
         let mut convolution = Self { isa, params, algorithm, weights, zeros: Buffer::zeroed(tap + 1) };
         convolution.set_weight(weight)?;
         Ok(convolution)
@@ -277,6 +277,7 @@ impl<E: Element> Convolution<E> {
                 Weights::Winograd(points) => {
                     let image = winograd::Image {
                         values: input.as_ptr(),
+                        zeros: self.zeros.as_ptr(),
                         extent: read,
                         channels: params.channels_in,
                         padding: if has_padding {

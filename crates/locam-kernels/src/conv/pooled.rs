@@ -103,7 +103,13 @@ impl<E: Element> Convolution<E> {
             }
             Weights::Winograd(points) => {
                 let padding = (-origin.0, -origin.1);
-                let image = winograd::Image { values, extent: input, channels: params.channels_in, padding };
+                let image = winograd::Image {
+                    values,
+                    zeros: self.zeros.as_ptr(),
+                    extent: input,
+                    channels: params.channels_in,
+                    padding,
+                };
                 // SAFETY: the image has its padding around it, and the caller gave the scratch.
                 unsafe { winograd::convolve_tile(self.isa, image, part.grid, points, scratch, sink) };
             }

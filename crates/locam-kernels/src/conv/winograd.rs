@@ -7,7 +7,7 @@ use super::transforms;
 use crate::isa::Kernel;
 use crate::multiply::{add_product, with_rows, zero_block};
 use crate::parallel::{Shared, for_each_task, piece, with_scratch};
-use crate::simd::{Simd, load_up_to};
+use crate::simd::{Simd, load_up_to, read_up_to, write_up_to};
 use crate::sink::Sink;
 use crate::{Buffer, Element, Extent, Isa};
 use std::ops::Range;
@@ -171,6 +171,8 @@ impl<E> WeightTask<'_, E> {
 #[derive(Clone, Copy)]
 pub(crate) struct Image<E> {
     pub(crate) values: *const E,
+    /// Zeros for as many channels as count as one pixel's.
+    pub(crate) zeros: *const E,
     pub(crate) extent: Extent,
     pub(crate) channels: usize,
     /// Rows of padding above, and pixels of it left; negative where the output begins further in.
@@ -370,16 +372,16 @@ struct InputTask<'a, E> {
 impl<E: Element> Kernel<E> for InputTask<'_, E> {
     #[inline(always)]
     unsafe fn run<S: Simd<Stored = E>, const R: usize, const V: usize>(self) {
-        let mut patch = Buffer::zeroed(0);
+        let mut pairs = Buffer::default();
         for place in self.tiles.clone() {
             let tile = self.list.tiles[place];
             // SAFETY: the tile is one of the image's, and its points are this task's own.
             unsafe {
                 match (tile.y.is_long, tile.x.is_long) {
-                    (true, true) => self.tile::<S, 6, 6>(tile, place, &mut patch),
-                    (true, false) => self.tile::<S, 6, 5>(tile, place, &mut patch),
-                    (false, true) => self.tile::<S, 5, 6>(tile, place, &mut patch),
-                    (false, false) => self.tile::<S, 5, 5>(tile, place, &mut patch),
+                    (true, true) => self.tile::<S, 6, 6>(tile, place, &mut pairs),
+                    (true, false) => self.tile::<S, 6, 5>(tile, place, &mut pairs),
+                    (false, true) => self.tile::<S, 5, 6>(tile, place, &mut pairs),
+                    (false, false) => self.tile::<S, 5, 5>(tile, place, &mut pairs),
                 }
             }
         }
@@ -394,25 +396,20 @@ impl<E: Element> InputTask<'_, E> {
         &self,
         tile: Tile,
         place: usize,
-        patch: &mut Buffer<E>,
+        pairs: &mut Buffer<E>,
     ) {
         // The pixels of a row that count as one.
         let channels = self.form.stride * self.image.channels;
         for first in 0..self.form.stride {
-            let (values, pitch) = self.patch::<Y, X>(tile, first, patch);
+            let pixels = self.pixels::<Y, X>(tile, first, pairs);
             for channel in (0..channels).step_by(S::LANES) {
                 let count = S::LANES.min(channels - channel);
-                // SAFETY: the patch has `Y` rows of `X` times the stride pixels, and the layout room for all positions of
-                // the tile.
+                // SAFETY: each pixel has so many channels, and the layout room for all positions of the tile.
                 unsafe {
                     let mut columns = [[S::zero(); Y]; X];
                     for (x, column) in columns.iter_mut().enumerate() {
-                        let pixels = std::array::from_fn(|y| {
-                            crate::simd::read_up_to::<S>(
-                                values.add(y * pitch + x * channels + channel),
-                                count,
-                            )
-                        });
+                        let pixels =
+                            std::array::from_fn(|y| read_up_to::<S>(pixels[y][x].add(channel), count));
                         *column = transforms::input(pixels);
                     }
                     for y in 0..Y {
@@ -424,7 +421,7 @@ impl<E: Element> InputTask<'_, E> {
                                 + place * self.layout.tile
                                 + first * channels
                                 + channel;
-                            crate::simd::write_up_to(value, self.points.get().add(at), count);
+                            write_up_to(value, self.points.get().add(at), count);
                         }
                     }
                 }
@@ -432,40 +429,47 @@ impl<E: Element> InputTask<'_, E> {
         }
     }
 
-    /// The tile's input pixels in every row that counts as row `first` of a pair (or alone), and the values from one of
-    /// these rows to the next: those of the image, or where the tile reaches over its border a copy with zeros around.
+    /// Where the tile's input pixels lie, in every row that counts as row `first` of a pair (or alone): in the image,
+    /// among zeros where the tile reaches over its border, or in a copy where of a pair of pixels one lies outside.
     #[inline(always)]
-    fn patch<const Y: usize, const X: usize>(
+    fn pixels<const Y: usize, const X: usize>(
         &self,
         tile: Tile,
         first: usize,
-        patch: &mut Buffer<E>,
-    ) -> (*const E, usize) {
-        let (Image { values, extent, channels, padding }, stride) = (self.image, self.form.stride);
+        pairs: &mut Buffer<E>,
+    ) -> [[*const E; X]; Y] {
+        let (Image { values, zeros, extent, channels, padding }, stride) = (self.image, self.form.stride);
         let y = (tile.y.start * stride + first) as isize - padding.0;
         let x = (tile.x.start * stride) as isize - padding.1;
         let inside = |start: isize, size: usize, length: usize| start >= 0 && start as usize + size <= length;
-        let row = |y: isize| (tile.image * extent.height + y as usize) * extent.width;
-        if inside(y, (Y - 1) * stride + 1, extent.height) && inside(x, X * stride, extent.width) {
-            // SAFETY: the pixel lies in the image.
-            let first = unsafe { values.add((row(y) + x as usize) * channels) };
-            return (first, stride * extent.width * channels);
-        }
-        let width = X * stride;
-        patch.resize(Y * width * channels);
-        for (i, pixel) in patch.chunks_exact_mut(channels).enumerate() {
-            let (y, x) = (y + (i / width * stride) as isize, x + (i % width) as isize);
-            if inside(y, 1, extent.height) && inside(x, 1, extent.width) {
-                // SAFETY: the pixel lies in the image.
-                let source = unsafe {
-                    std::slice::from_raw_parts(values.add((row(y) + x as usize) * channels), channels)
-                };
-                pixel.copy_from_slice(source);
-            } else {
-                pixel.fill(E::default());
+        let whole_rows = inside(x, X * stride, extent.width);
+        let mut pixels = [[zeros; X]; Y];
+        for (i, pixels) in pixels.iter_mut().enumerate() {
+            let y = y + (i * stride) as isize;
+            if !inside(y, 1, extent.height) {
+                continue;
+            }
+            let row = (tile.image * extent.height + y as usize) * extent.width;
+            let of_row = |x: isize| (row + x as usize) * channels;
+            for (j, pixel) in pixels.iter_mut().enumerate() {
+                let x = x + (j * stride) as isize;
+                if whole_rows || inside(x, stride, extent.width) {
+                    // SAFETY: the pixel lies in the image.
+                    *pixel = unsafe { values.add(of_row(x)) };
+                } else if let Some(there) = (0..stride).find(|&i| inside(x + i as isize, 1, extent.width)) {
+                    pairs.resize(POSITIONS * 2 * channels);
+                    let copy = &mut pairs[(i * X + j) * 2 * channels..][..2 * channels];
+                    copy.fill(E::default());
+                    // SAFETY: the pixel lies in the image.
+                    let source = unsafe {
+                        std::slice::from_raw_parts(values.add(of_row(x + there as isize)), channels)
+                    };
+                    copy[there * channels..][..channels].copy_from_slice(source);
+                    *pixel = copy.as_ptr();
+                }
             }
         }
-        (patch.as_ptr(), width * channels)
+        pixels
     }
 }
 
