@@ -25,10 +25,12 @@ impl Extent {
     pub fn values(self, channels: usize) -> Result<usize, KernelError> {
         // The largest stored value takes four bytes, and kernels compute offsets in signed integers.
         let limit = isize::MAX as usize / 8;
-        [self.height, self.width, channels]
-            .into_iter()
-            .try_fold(self.batch, usize::checked_mul)
+        let axes = [self.batch, self.height, self.width, channels];
+        // An axis of nothing hides no other from the limit: sums of a length and its padding must not overflow.
+        axes.into_iter()
+            .try_fold(1usize, |product, axis| product.checked_mul(axis.max(1)))
             .filter(|&values| values <= limit)
+            .map(|_| axes.into_iter().product())
             .ok_or(KernelError::TooLarge { extent: self, channels })
     }
 }

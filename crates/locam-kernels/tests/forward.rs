@@ -2,8 +2,8 @@
 
 use locam_kernels::testing::{Tolerance, random_values};
 use locam_kernels::{
-    Activation, Algorithm, Bf16, Buffer, ConvParams, Convolution, Element, Extent, Isa, KernelError, Output,
-    Statistics, naive_convolution, reorder_weight,
+    Activation, Algorithm, Band, Bf16, Buffer, ConvParams, Convolution, Element, Extent, Isa, KernelError,
+    Output, PoolParams, Statistics, max_pool, naive_convolution, reorder_weight,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -167,6 +167,71 @@ fn convolutions_in_bfloat16_are_near_their_naive_twins() {
     }
 }
 
+/// Pooling's window, stride, padding and whether in ceil mode; convolution's window, stride, padding; input channels,
+/// output channels, batch, height, width. The last two have several tiles along both axes.
+type PooledRow = ((usize, usize, usize, bool), (usize, usize, usize), [usize; 5]);
+
+const POOLED: [PooledRow; 7] = [
+    ((1, 1, 0, false), (1, 1, 0), [1, 1, 1, 1, 1]),
+    ((3, 2, 1, false), (7, 2, 3), [3, 64, 1, 1, 1]),
+    ((3, 2, 0, true), (3, 2, 1), [3, 5, 2, 7, 13]),
+    ((2, 3, 1, false), (5, 1, 2), [1, 17, 3, 11, 5]),
+    ((5, 2, 2, true), (2, 1, 1), [4, 70, 1, 6, 7]),
+    ((3, 2, 1, false), (7, 2, 3), [3, 64, 2, 61, 131]),
+    ((3, 2, 0, true), (3, 2, 0), [3, 33, 1, 67, 127]),
+];
+
+fn check_pooled<E: Element>(isa: Isa, row: PooledRow, algorithm: Algorithm, tolerance: Tolerance) {
+    let ((side, step, around, ceil_mode), (kernel, stride, padding), sizes) = row;
+    let [channels_in, channels_out, batch, height, width] = sizes;
+    let pool = PoolParams { kernel: side, stride: step, padding: around, ceil_mode };
+    let params = ConvParams { channels_in, channels_out, kernel, stride, padding, groups: 1 };
+    let extent = Extent { batch, height, width };
+    let case = Case { params, extent, algorithm };
+    let narrow = |values: Vec<f32>| values.into_iter().map(E::from_f32).collect::<Vec<E>>();
+    let wide = |values: &[E]| values.iter().map(|value| value.to_f32()).collect::<Vec<f32>>();
+
+    let images = wide(&narrow(random_values(extent.values(channels_in).unwrap(), 1)));
+    let mut read = narrow(padded(case, &images));
+    read.extend((algorithm == Algorithm::Rows && size_of::<E>() == 2).then_some(E::from_f32(0.0)));
+    let weight = reorder_weight(params, &random_values(params.weight_len(), 2));
+    let bias = random_values(channels_out, 3);
+    let convolution = Convolution::<E>::new(isa, params, algorithm, &weight).unwrap();
+    let conv_out = params.output(extent).unwrap();
+    let mut between = narrow(vec![7.0; conv_out.values(channels_out).unwrap()]);
+    let plain = Output::plain(&mut between, channels_out);
+    let output = Output { bias: Some(&bias), activation: Activation::Relu, ..plain };
+    convolution.run(extent, &read, output, &mut Buffer::default()).unwrap();
+    let out = pool.output(conv_out).unwrap();
+    let mut expected = narrow(vec![7.0; out.values(channels_out).unwrap()]);
+    let band = Band { above: around, rows: out.height };
+    max_pool(isa, pool, (conv_out, band), channels_out, &between, &mut expected).unwrap();
+    let mut found = narrow(vec![7.0; expected.len()]);
+    convolution.run_pooled(extent, &read, &bias, Activation::Relu, (pool, band), &mut found).unwrap();
+    let expected: Vec<f64> = expected.iter().map(|value| f64::from(value.to_f32())).collect();
+    let found = found.iter().map(|value| f64::from(value.to_f32()));
+    tolerance.check(&format!("{isa} {row:?} {algorithm:?}"), found, &expected);
+}
+
+#[test]
+fn pooling_inside_a_convolution_is_pooling_after_it() {
+    for isa in Isa::available() {
+        for row in POOLED {
+            let exact = Tolerance { absolute: 0.0, relative: 0.0 };
+            check_pooled::<f32>(isa, row, Algorithm::Rows, exact);
+            if isa.has_bf16() {
+                check_pooled::<Bf16>(isa, row, Algorithm::Rows, exact);
+            }
+            let (_, (kernel, stride, _), _) = row;
+            if matches!((kernel, stride), (3 | 7, 2)) {
+                // Its tiles begin at other pixels than where it runs alone.
+                let rounding = Tolerance { absolute: 2e-5, relative: 2e-5 };
+                check_pooled::<f32>(isa, row, Algorithm::PaddedWinograd, rounding);
+            }
+        }
+    }
+}
+
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let isa = Isa::detect().unwrap();
@@ -217,6 +282,8 @@ fn shapes_that_cannot_be_are_errors() {
     }
     let huge = Extent { batch: 1 << 30, height: 1 << 30, width: 1 << 30 };
     assert!(matches!(good.output(huge), Err(KernelError::TooLarge { .. })));
+    let none_of_huge = Extent { batch: 0, height: usize::MAX, width: 1 };
+    assert!(matches!(good.output(none_of_huge), Err(KernelError::TooLarge { .. })));
     let large = ConvParams { kernel: 9, padding: 0, ..good };
     let small = Extent { batch: 1, height: 8, width: 20 };
     assert!(matches!(large.output(small), Err(KernelError::WindowTooLarge { .. })));
@@ -232,6 +299,54 @@ fn shapes_that_cannot_be_are_errors() {
     assert!(matches!(run(&[0.0; 3], &mut values), Err(KernelError::Length { .. })));
     assert!(matches!(run(&[0.0; 4], &mut values[..3]), Err(KernelError::Length { .. })));
     assert!(run(&[0.0; 4], &mut values).is_ok());
-    let nothing = Extent { batch: 0, height: 4, width: 4 };
-    assert!(convolution.run(nothing, &[], Output::plain(&mut [], 4), &mut Buffer::default()).is_ok());
+}
+
+#[test]
+fn no_images_are_no_error() {
+    let extent = Extent { batch: 0, height: 4, width: 5 };
+    // Winograd's tiles are cut in another way where there are many channels.
+    for (isa, channels) in Isa::available().into_iter().flat_map(|isa| [(isa, 4), (isa, 256)]) {
+        for algorithm in [Algorithm::Direct, Algorithm::Rows, Algorithm::Winograd, Algorithm::Depthwise] {
+            let groups = if algorithm == Algorithm::Depthwise { channels } else { 1 };
+            let params = ConvParams {
+                channels_in: channels,
+                channels_out: channels,
+                kernel: 3,
+                stride: 1,
+                padding: 1,
+                groups,
+            };
+            let weight = vec![1.0; params.weight_len()];
+            let convolution = Convolution::<f32>::new(isa, params, algorithm, &weight).unwrap();
+            let mut statistics = Statistics::default();
+            let output =
+                Output { statistics: Some(&mut statistics), ..Output::plain(&mut [], params.channels_out) };
+            convolution.run(extent, &[], output, &mut Buffer::default()).unwrap();
+            assert_eq!(statistics.sums(), vec![[0.0; 2]; channels], "{isa} {algorithm:?} of {channels}");
+        }
+    }
+}
+
+#[test]
+fn padding_that_could_not_be_addressed_is_an_error() {
+    let params =
+        ConvParams { channels_in: 1, channels_out: 1, kernel: 4096, stride: 4096, padding: 4095, groups: 1 };
+    let weight = vec![0.0; params.weight_len()];
+    let convolution = Convolution::<f32>::new(Isa::PORTABLE, params, Algorithm::Rows, &weight).unwrap();
+    let extent = Extent { batch: 1 << 40, height: 1, width: 1 };
+    assert!(params.output(extent).is_ok(), "without their padding the images could be addressed");
+    let found = convolution.run(extent, &[], Output::plain(&mut [], 1), &mut Buffer::default());
+    assert!(matches!(found, Err(KernelError::TooLarge { .. })), "{found:?}");
+}
+
+#[test]
+#[should_panic(expected = "of a pixel with 4")]
+fn channels_beyond_the_pixel_are_refused() {
+    let params = ConvParams { channels_in: 1, channels_out: 2, kernel: 1, stride: 1, padding: 0, groups: 1 };
+    let convolution = Convolution::<f32>::new(Isa::PORTABLE, params, Algorithm::Direct, &[1.0; 2]).unwrap();
+    let extent = Extent { batch: 1, height: 1, width: 1 };
+    // One more than the largest offset for which offset and channels do not add up to a small number.
+    let mut values = [0.0; 4];
+    let output = Output { offset: usize::MAX - 1, ..Output::plain(&mut values, 4) };
+    let _ = convolution.run(extent, &[1.0], output, &mut Buffer::default());
 }

@@ -115,3 +115,51 @@ fn gradients_are_those_of_the_naive_twin() {
         }
     }
 }
+
+#[test]
+fn no_images_have_gradients_of_zero() {
+    let extent = Extent { batch: 0, height: 5, width: 4 };
+    // Winograd's tiles are cut in another way where there are many channels.
+    for (isa, channels) in Isa::available().into_iter().flat_map(|isa| [(isa, 4), (isa, 256)]) {
+        for algorithm in [Algorithm::Direct, Algorithm::Rows, Algorithm::Winograd, Algorithm::Depthwise] {
+            let name = format!("{isa} {algorithm:?} of {channels}");
+            let groups = if algorithm == Algorithm::Depthwise { channels } else { 1 };
+            let params = ConvParams {
+                channels_in: channels,
+                channels_out: channels,
+                kernel: 3,
+                stride: 1,
+                padding: 1,
+                groups,
+            };
+            let mut gradients = ConvGradients::new(isa, params, algorithm).unwrap();
+            gradients.set_weight(&vec![1.0; params.weight_len()]).unwrap();
+            let mut workspace = GradientWorkspace::default();
+            let mut found = vec![7.0; params.weight_len()];
+            gradients.to_weight(extent, &[], &[], &mut found, &mut workspace).unwrap();
+            assert!(found.iter().all(|&value| value == 0.0), "{name}");
+            if algorithm == Algorithm::Rows {
+                continue;
+            }
+            let (mut sums, mean) = (Statistics::default(), vec![0.0; channels]);
+            let fused = GradientOf { normalized: Some((&[], &mean)), ..GradientOf::default() };
+            let to = InputGradient { values: &mut [], fused, sums: &mut sums };
+            gradients.to_input(extent, &[], to, &mut workspace).unwrap();
+            assert_eq!(sums.sums(), vec![[0.0; 2]; channels], "{name}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "an algorithm of their own")]
+fn a_depthwise_convolution_has_no_gradients_by_matrix_products() {
+    let params = ConvParams { channels_in: 4, channels_out: 4, kernel: 3, stride: 1, padding: 1, groups: 4 };
+    let _ = ConvGradients::new(Isa::PORTABLE, params, Algorithm::Direct);
+}
+
+#[test]
+#[should_panic(expected = "3x3 at stride 1")]
+fn winograd_has_no_gradients_of_other_windows() {
+    let params = ConvParams { channels_in: 4, channels_out: 4, kernel: 5, stride: 1, padding: 1, groups: 1 };
+    let _ = ConvGradients::new(Isa::PORTABLE, params, Algorithm::Winograd);
+}

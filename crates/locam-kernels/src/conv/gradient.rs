@@ -132,8 +132,12 @@ impl ConvGradients {
     ///
     /// # Errors
     /// [`KernelError::Convolution`].
+    ///
+    /// # Panics
+    /// If the algorithm is not one for these parameters.
     pub fn new(isa: Isa, params: ConvParams, algorithm: Algorithm) -> Result<Self, KernelError> {
         params.check()?;
+        algorithm.expect_for(params);
         let weights = match algorithm {
             Algorithm::Rows | Algorithm::PaddedWinograd => Weights::None,
             Algorithm::Winograd if params.stride == 1 => Weights::Winograd(winograd::Points::empty()),
@@ -278,6 +282,11 @@ impl ConvGradients {
         check_length("the input", read.values(params.channels_in)?, input.len())?;
         check_length("the gradient", out.values(params.channels_out)?, gradient.len())?;
         check_length("the gradient to the weight", params.weight_len(), to.len())?;
+        if gradient.is_empty() {
+            // No task would write the sum of no products.
+            to.fill(0.0);
+            return Ok(());
+        }
         let source = Source { values: input.as_ptr(), pitch: params.channels_in, zeros: self.zeros.as_ptr() };
         let job = |walk, width| weight_gradient::Job {
             walk,

@@ -86,6 +86,14 @@ impl Algorithm {
     pub fn reads_padding(self) -> bool {
         matches!(self, Self::Rows | Self::PaddedWinograd)
     }
+
+    /// The kernels rely on it that shapes and algorithm fit: neither forward nor backward checks them again.
+    fn expect_for(self, params: ConvParams) {
+        let depthwise = self == Self::Depthwise;
+        assert_eq!(depthwise, params.is_depthwise(), "depthwise convolutions have an algorithm of their own");
+        let is_winograd = matches!(self, Self::Winograd | Self::PaddedWinograd);
+        assert!(!is_winograd || params.form().is_possible(), "Winograd's algorithm does not take {params:?}");
+    }
 }
 
 /// Where a convolution's output goes, and what is done to it on the way.
@@ -149,14 +157,13 @@ impl<E: Element> Convolution<E> {
         if !E::runs_on(isa) {
             return Err(KernelError::Precision { isa: isa.to_string() });
         }
+        algorithm.expect_for(params);
         let weights = match algorithm {
             Algorithm::Direct => Weights::Direct(Packed::empty()),
             Algorithm::Rows => Weights::Rows(Packed::empty()),
             Algorithm::Winograd | Algorithm::PaddedWinograd => Weights::Winograd(winograd::Points::empty()),
             Algorithm::Depthwise => Weights::Depthwise(Buffer::zeroed(0)),
         };
-        let depthwise = matches!(weights, Weights::Depthwise(_));
-        assert_eq!(depthwise, params.is_depthwise(), "depthwise convolutions have an algorithm of their own");
         let tap = params.kernel.max(params.stride) * params.channels_in;
         let mut convolution = Self { isa, params, algorithm, weights, zeros: Buffer::zeroed(tap + 1) };
         convolution.set_weight(weight)?;
@@ -167,9 +174,6 @@ impl<E: Element> Convolution<E> {
     ///
     /// # Errors
     /// [`KernelError::Length`].
-    ///
-    /// # Panics
-    /// If Winograd's algorithm was chosen for a window that it does not take.
     pub fn set_weight(&mut self, weight: &[f32]) -> Result<(), KernelError> {
         let ConvParams { channels_in, channels_out, kernel, .. } = self.params;
         check_length("the weight", self.params.weight_len(), weight.len())?;
@@ -185,9 +189,7 @@ impl<E: Element> Convolution<E> {
                 packed.fill(isa, weight, &places, kernel * channels_in, channels_out);
             }
             Weights::Winograd(points) => {
-                let form = self.params.form();
-                assert!(form.is_possible(), "Winograd's algorithm does not take {:?}", self.params);
-                points.fill(isa, weight, (form, false), channels_in);
+                points.fill(isa, weight, (self.params.form(), false), channels_in);
             }
             Weights::Depthwise(rows) => *rows = Buffer::from_slice(weight),
         }
@@ -258,7 +260,7 @@ impl<E: Element> Convolution<E> {
         let is_whole = || band.above == params.padding && params.output(extent) == Ok(out);
         assert!(!has_padding || is_whole(), "the padding is in the input");
         let read = if has_padding { params.padded(extent) } else { extent };
-        check_length("the input", params.input_len(read, &self.weights), input.len())?;
+        check_length("the input", self.input_len(read)?, input.len())?;
         let sinks = self.sinks(out, output)?;
         let source = Source { values: input.as_ptr(), pitch: params.channels_in, zeros: self.zeros.as_ptr() };
         let (isa, channels) = (self.isa, params.channels_out);
@@ -298,11 +300,18 @@ impl<E: Element> Convolution<E> {
         Ok(())
     }
 
+    /// Values that the input has; one more where pairs of values are read.
+    fn input_len(&self, read: Extent) -> Result<usize, KernelError> {
+        let pairs = matches!(self.weights, Weights::Rows(_)) && size_of::<E>() == 2;
+        Ok(read.values(self.params.channels_in)? + usize::from(pairs))
+    }
+
     fn sinks<'a>(&self, out: Extent, output: Output<'a, E>) -> Result<Sinks<'a, E>, KernelError> {
         let channels = self.params.channels_out;
-        let last = output.offset + channels;
-        let needed = out.values(output.pitch)?;
-        assert!(last <= output.pitch, "channels {last} of a pixel with {}", output.pitch);
+        let (offset, pitch) = (output.offset, output.pitch);
+        let fits = pitch.checked_sub(offset).is_some_and(|left| channels <= left);
+        assert!(fits, "{channels} channels behind the first {offset} of a pixel with {pitch}");
+        let needed = out.values(pitch)?;
         check_length("the output", needed, output.values.len())?;
         if let Some(bias) = output.bias {
             check_length("the bias", channels, bias.len())?;
@@ -324,9 +333,9 @@ impl<E: Element> Convolution<E> {
         let mut statistics = output.statistics;
         let partial = statistics.as_deref_mut().map_or(std::ptr::null_mut(), |s| s.begin(channels, chunks));
         let first = Forward {
-            // SAFETY: the offset lies within the first pixel.
-            output: unsafe { output.values.as_mut_ptr().add(output.offset) },
-            pitch: output.pitch,
+            // There may be no first pixel, so the pointer is not said to lie in it.
+            output: output.values.as_mut_ptr().wrapping_add(offset),
+            pitch,
             bias: output.bias.map_or(std::ptr::null(), <[f32]>::as_ptr),
             residual: output.residual.map_or(std::ptr::null(), <[E]>::as_ptr),
             residual_pitch: channels,
@@ -369,12 +378,6 @@ impl ConvParams {
     /// The extent of images with the padding around them.
     pub fn padded(self, extent: Extent) -> Extent {
         Extent { height: extent.height + 2 * self.padding, width: extent.width + 2 * self.padding, ..extent }
-    }
-
-    /// Values that the input has; one more where pairs of values are read.
-    fn input_len<E>(self, read: Extent, weights: &Weights<E>) -> usize {
-        let pairs = matches!(weights, Weights::Rows(_)) && size_of::<E>() == 2;
-        read.pixels() * self.channels_in + usize::from(pairs)
     }
 }
 

@@ -207,7 +207,7 @@ impl Cut {
         } else {
             let most = (SHARED_BYTES / bytes).max(1);
             // Equal portions, so that the last one keeps the threads as busy as the others.
-            let even = total.div_ceil(total.div_ceil(most).max(1));
+            let even = total.div_ceil(total.div_ceil(most).max(1)).max(1);
             (even.next_multiple_of(SHARED_TILES), SHARED_TILES)
         };
         Self { is_local, total, portion, chunk }
