@@ -189,10 +189,12 @@ pub fn global_mean<E: Element>(
 /// Copies `channels` values per pixel from one tensor to another, each with a pitch and an offset of its own.
 ///
 /// # Panics
-/// If the tensors do not have as many pixels.
+/// If the tensors do not have as many pixels, or the channels do not fit into a pixel.
 pub fn copy_channels(from: (&[f32], usize, usize), to: (&mut [f32], usize, usize), channels: usize) {
     let ((from, from_pitch, from_offset), (to, to_pitch, to_offset)) = (from, to);
     assert_eq!(from.len() / from_pitch, to.len() / to_pitch, "as many pixels");
+    let fit = |pitch: usize, offset| pitch.checked_sub(offset).is_some_and(|left| channels <= left);
+    assert!(fit(from_pitch, from_offset) && fit(to_pitch, to_offset), "{channels} channels fit into a pixel");
     let pixels = from.len() / from_pitch;
     let target = Shared::new(to);
     for_each_task(pixels.div_ceil(COPY_PIXELS), |task| {

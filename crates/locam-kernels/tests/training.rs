@@ -4,7 +4,8 @@
 use locam_kernels::testing::{Tolerance, random_values};
 use locam_kernels::{
     Activation, Band, BatchNorm, Extent, GradientOf, InputGradient, Isa, NormGradient, PoolParams,
-    Statistics, carry_gradient, max_pool, max_pool_gradient, max_pool_with_places,
+    Statistics, add_assign, carry_gradient, copy_channels, global_mean, max_pool, max_pool_gradient,
+    max_pool_with_places,
 };
 
 /// Kernel, stride, padding, whether in ceil mode, channels, batch, height, width.
@@ -234,4 +235,39 @@ fn tensors_of_other_lengths_and_windows_that_cannot_be_are_errors() {
     let to = InputGradient { values: &mut [0.0; 15], fused: GradientOf::default(), sums: &mut sums };
     let error = max_pool_gradient(isa, params, (extent, 1), &[0.0; 4], &[0.0; 4], to).unwrap_err();
     assert!(error.to_string().contains("the gradient to the input"), "{error}");
+}
+
+#[test]
+fn means_copies_and_sums_follow_their_definitions() {
+    for (batch, height, width, channels) in [(1, 1, 1, 1), (2, 7, 13, 3), (3, 11, 29, 17)] {
+        let extent = Extent { batch, height, width };
+        let values = random_values(extent.values(channels).unwrap(), 1);
+        let mut means = vec![7.0; batch * channels];
+        global_mean(extent, channels, &values, &mut means).unwrap();
+        let mut expected = vec![0.0; means.len()];
+        for (i, &value) in values.iter().enumerate() {
+            let image = i / (height * width * channels);
+            expected[image * channels + i % channels] += f64::from(value) / (height * width) as f64;
+        }
+        Tolerance::F32.check("means", means.iter().map(|&mean| f64::from(mean)), &expected);
+
+        // All but the first channel, to the end of wider pixels.
+        let (part, pitch) = (channels - 1, channels + 3);
+        let mut wider = vec![7.0; extent.pixels() * pitch];
+        copy_channels((&values, channels, 1), (&mut wider, pitch, 4), part);
+        for (from, to) in values.chunks(channels).zip(wider.chunks(pitch)) {
+            assert_eq!((&to[..4], &to[4..]), (&[7.0; 4][..], &from[1..]));
+        }
+
+        let (mut sums, addends) = (values.clone(), random_values(values.len(), 2));
+        add_assign(&mut sums, &addends);
+        let expected: Vec<f32> = values.iter().zip(&addends).map(|(a, b)| a + b).collect();
+        assert_eq!(sums, expected);
+    }
+}
+
+#[test]
+#[should_panic(expected = "2 channels fit into a pixel")]
+fn channels_are_not_copied_beyond_a_pixel() {
+    copy_channels((&[1.0; 6], 3, 0), (&mut [0.0; 6], 3, 2), 2);
 }
