@@ -1,7 +1,7 @@
 //! All checks, cheapest first. Tests run in the release profile: the demonstration needs that build anyway, and a
 //! network in an unoptimised build would take many times longer than building it.
 
-use crate::readme;
+use crate::{kernels, readme};
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
 use std::time::Instant;
@@ -20,6 +20,8 @@ pub(crate) fn run() -> Result<()> {
     }
     step("cargo", &["test", "--release", "--workspace", "--doc"], &[])?;
     step("cargo", &["doc", "--release", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    kernels::neon()?;
+    kernels::sanitize()?;
     for command in readme::commands()? {
         if command != readme::TEST_COMMAND {
             step("bash", &["-c", &command], &[])?;
@@ -28,7 +30,8 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-fn step(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+/// Runs a command, named before it and timed after it.
+pub(crate) fn step(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let shown = format!("{program} {}", arguments.join(" "));
     eprintln!("\n==> {shown}");
     let started = Instant::now();

@@ -3,6 +3,7 @@
 
 mod bench_peers;
 mod ci;
+mod kernels;
 mod readme;
 
 use anyhow::{Result, bail};
@@ -11,6 +12,8 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   ci            everything that a change must pass, cheapest check first
+  sanitize      run the kernels' tests under AddressSanitizer
+  neon          check the kernels for 64-bit ARM, and run their tests there where an emulator is installed
   readme        check that README's pictures exist and that its commands are the ones that ci runs
   bench-peers   measure the engine beside PyTorch, ONNX Runtime, OpenVINO, ncnn and MNN (--help for its options)
 ";
@@ -20,6 +23,8 @@ fn main() -> Result<()> {
     std::env::set_current_dir(root())?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["ci"] => ci::run(),
+        ["sanitize"] => kernels::sanitize(),
+        ["neon"] => kernels::neon(),
         ["readme"] => readme::check(),
         ["bench-peers", ..] => bench_peers::run(&arguments[1..]),
         [] | ["help" | "--help" | "-h"] => {

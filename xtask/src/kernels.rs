@@ -1,0 +1,78 @@
+//! Checks of the kernels that the compiler cannot make: memory that is touched, and instruction sets of other CPUs.
+
+use crate::ci::step;
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const PACKAGE: &str = "locam-kernels";
+
+const SANITIZED: &str = "x86_64-unknown-linux-gnu";
+const ARM: &str = "aarch64-unknown-linux-gnu";
+
+/// What Debian calls a linker for 64-bit ARM and a program that runs what it links, and where the libraries lie.
+const LINKER: &str = "aarch64-linux-gnu-gcc";
+const EMULATOR: &str = "qemu-aarch64";
+const LIBRARIES: &str = "/usr/aarch64-linux-gnu";
+
+/// Runs the kernels' tests under `AddressSanitizer`, which every instruction set of this CPU takes part in.
+pub(crate) fn sanitize() -> Result<()> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        eprintln!(
+            "\n==> sanitize skipped: the stable compiler brings AddressSanitizer for {SANITIZED} alone"
+        );
+        return Ok(());
+    }
+    let folder = target_folder().join("sanitize");
+    let environment = [
+        // The sanitizer comes with the stable compiler, but its option is unstable.
+        ("RUSTC_BOOTSTRAP", "1"),
+        ("RUSTFLAGS", "-Zsanitizer=address"),
+        // Instrumented kernels take six times as long to compile with all optimisations.
+        ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
+        // These settings would make the next ordinary build start afresh.
+        ("CARGO_TARGET_DIR", &folder.to_string_lossy()),
+    ];
+    let test = ["test", "--release", "--target", SANITIZED, "-p", PACKAGE, "--lib", "--tests"];
+    step("cargo", &test, &environment)
+}
+
+/// Checks the kernels for 64-bit ARM, and runs their tests where an emulator is installed.
+pub(crate) fn neon() -> Result<()> {
+    if !(has_target() || succeeds("rustup", &["target", "add", ARM]) && has_target()) {
+        eprintln!("\n==> neon skipped: the target {ARM} is not installed and can't be added");
+        return Ok(());
+    }
+    step("cargo", &["check", "--release", "--target", ARM, "-p", PACKAGE, "--all-targets"], &[])?;
+    if cfg!(target_arch = "aarch64") {
+        return Ok(());
+    }
+    if !succeeds(LINKER, &["--version"]) || !succeeds(EMULATOR, &["--version"]) {
+        eprintln!("==> neon was checked and not run: {LINKER} and {EMULATOR} are not both installed");
+        return Ok(());
+    }
+    let environment = [
+        ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER),
+        ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", &format!("{EMULATOR} -L {LIBRARIES}")),
+    ];
+    step("cargo", &["test", "--release", "--target", ARM, "-p", PACKAGE, "--lib", "--tests"], &environment)
+}
+
+/// Whether the compiler has the standard library for 64-bit ARM, with rustup or without.
+fn has_target() -> bool {
+    let arguments = ["--print", "target-libdir", "--target", ARM];
+    let output = Command::new("rustc").args(arguments).stderr(Stdio::null()).output();
+    output.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
+}
+
+/// Whether a command is there and ends well; what it says is not shown.
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Where Cargo builds.
+fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from)
+}
