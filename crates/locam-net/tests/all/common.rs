@@ -79,9 +79,14 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
 
 /// A file of pretrained weights, where the machine has it.
 pub(crate) fn shared_weights(name: &str) -> Option<PathBuf> {
+    shared(&format!("weights/{name}"))
+}
+
+/// A file beside the project, where the machine has it.
+pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
     let shared = std::env::var_os("LOCAM_SHARED").map_or_else(|| PathBuf::from(beside), PathBuf::from);
-    let path = shared.join("weights").join(name);
+    let path = shared.join(name);
     if path.is_file() {
         return Some(path);
     }

@@ -1,5 +1,6 @@
 //! Whole networks: against `PyTorch`, as maps, as files. One binary, because linking Burn takes long.
 
+mod accuracy;
 mod bright_dot;
 mod common;
 mod identities;
