@@ -4,7 +4,7 @@
 //! ours and theirs measure in turn, and the median of the pairwise ratios is what is reported. Every system, ours too,
 //! is a child process that speaks one line protocol ([`runner`]) and measures itself, so that none has an advantage
 //! from where the clock stands. A figure counts only if both sides computed the same: outputs are compared before
-//! anything is timed.
+//! anything is timed, rounded ones each with our float32 outputs.
 
 mod environment;
 mod options;
@@ -17,9 +17,10 @@ use anyhow::{Context, Result, bail, ensure};
 use environment::{Prepared, Workplace};
 use options::Options;
 use plan::{Agreement, Peer, Section};
-use report::{Entry, Measured, Table};
+use report::{Differences, Entry, Measured, Table};
 use runner::{Job, Runner};
 use statistics::Pair;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -87,10 +88,19 @@ fn measure_peer(
     let (mut ours, our_start) = Runner::start(&workplace.ours, &job(plan::OURS, section.precision))?;
     let (mut theirs, their_start) = Runner::start(their_program, &job(peer.system, peer.precision))?;
     let agreement = Agreement { rule: section.rule, limit: peer.limit };
-    let comparison = workplace.compare(&our_start.output, &their_start.output, agreement)?;
+    let compare = |output: &Path, with: &Path| workplace.compare(output, with, agreement);
+    let differences = if section.is_rounded() {
+        let (_, exact) = Runner::start(&workplace.ours, &job(plan::OURS, plan::EXACT))?;
+        Differences {
+            theirs: compare(&their_start.output, &exact.output)?,
+            ours: Some(compare(&our_start.output, &exact.output)?),
+        }
+    } else {
+        Differences { theirs: compare(&our_start.output, &their_start.output)?, ours: None }
+    };
     let pairs = measure_pairs(&mut ours, &mut theirs, options.pairs)?;
     let summary = statistics::summary(&pairs, prepared.batch).context("no pair was measured")?;
-    Ok(Measured { our_version: our_start.version, their_version: their_start.version, summary, comparison })
+    Ok(Measured { our_version: our_start.version, their_version: their_start.version, summary, differences })
 }
 
 /// Ours, theirs, ours, theirs; the first pair warms both up again after the other's start, and isn't kept.

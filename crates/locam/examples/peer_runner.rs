@@ -24,8 +24,8 @@ const CLASSES: usize = 4;
 const ARCH: ArchName = ArchName::Resnet18;
 const LEARNING_RATE: f64 = 1e-3;
 const MOMENTUM: f64 = 0.9;
-/// Steps whose losses are compared.
-const COMPARED_STEPS: usize = 5;
+/// Steps whose losses are compared, as many as `STEPS` in `torch_peer.py`.
+const COMPARED_STEPS: usize = 20;
 const WARM_UP: usize = 3;
 
 fn main() {

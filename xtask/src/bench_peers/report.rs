@@ -16,7 +16,31 @@ pub(crate) struct Measured {
     /// Speeds and memory.
     pub(crate) summary: Summary,
     /// Whether both sides computed the same.
-    pub(crate) comparison: Comparison,
+    pub(crate) differences: Differences,
+}
+
+/// How far outputs are from each other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Differences {
+    /// Theirs from our float32 outputs.
+    pub(crate) theirs: Comparison,
+    /// Our rounded outputs from our float32 outputs, where the section is rounded.
+    pub(crate) ours: Option<Comparison>,
+}
+
+impl Differences {
+    fn agree(self) -> bool {
+        self.theirs.agree && self.ours.is_none_or(|ours| ours.agree)
+    }
+
+    /// For people.
+    fn shown(self) -> String {
+        let theirs = shown_difference(self.theirs);
+        self.ours.map_or_else(
+            || theirs.clone(),
+            |ours| format!("ours {}, theirs {theirs} from float32", shown_difference(ours)),
+        )
+    }
 }
 
 /// A row: a peer, with its figures or the reason why there are none.
@@ -92,11 +116,11 @@ impl Table {
             Err(error) => {
                 Some(format!("{}: {} could not be measured: {error}", self.section.key, entry.peer.title()))
             }
-            Ok(measured) if !measured.comparison.agree => Some(format!(
+            Ok(measured) if !measured.differences.agree() => Some(format!(
                 "{}: outputs disagree with {}'s: {} (at most {:.0e})",
                 self.section.key,
                 entry.peer.title(),
-                shown_difference(measured.comparison),
+                measured.differences.shown(),
                 entry.peer.limit
             )),
             Ok(_) => None,
@@ -112,7 +136,7 @@ impl Table {
 
 fn row(entry: &Entry) -> String {
     let name = entry.peer.title();
-    let Ok(Measured { their_version, summary, comparison, .. }) = &entry.outcome else {
+    let Ok(Measured { their_version, summary, differences, .. }) = &entry.outcome else {
         return format!("| {name} | could not be measured | | | | | | | | |\n");
     };
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
@@ -125,8 +149,8 @@ fn row(entry: &Entry) -> String {
         rate(summary.their_rate),
         megabytes(summary.our_memory),
         megabytes(summary.their_memory),
-        shown_difference(*comparison),
-        if comparison.agree { "" } else { " DISAGREE" },
+        differences.shown(),
+        if differences.agree() { "" } else { " DISAGREE" },
     )
 }
 

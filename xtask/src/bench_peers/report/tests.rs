@@ -27,7 +27,7 @@ fn measured(ratio: f64, our_megabytes: u64) -> Measured {
         our_version: "locam 0.1.0".into(),
         their_version: "1.2.3".into(),
         summary,
-        comparison: Comparison { agree: true, difference: Some(1.3e-5) },
+        differences: Differences { theirs: Comparison { agree: true, difference: Some(1.3e-5) }, ours: None },
     }
 }
 
@@ -106,7 +106,7 @@ fn what_was_not_asked_for_is_not_judged_and_what_failed_is_told() {
 #[test]
 fn a_row_shows_figures_and_disagreement() {
     let mut off = measured(1.5, 321);
-    off.comparison = Comparison { agree: false, difference: None };
+    off.differences.theirs = Comparison { agree: false, difference: None };
     let table = table("infer", vec![("onnxruntime", Ok(measured(2.0, 321))), ("openvino", Ok(off))]);
     let text = table.markdown();
     assert!(text.starts_with("## Title\n\nOurs: locam 0.1.0. "), "{text}");
@@ -114,6 +114,17 @@ fn a_row_shows_figures_and_disagreement() {
     assert!(text.contains(row), "{text}");
     assert!(text.contains("| no number DISAGREE |"), "{text}");
     assert_eq!(table.problems(), ["infer: outputs disagree with OpenVINO's: no number (at most 1e-3)"]);
+}
+
+#[test]
+fn rounded_outputs_are_each_held_to_float32() {
+    let mut rounded = measured(1.5, 321);
+    rounded.differences.ours = Some(Comparison { agree: false, difference: Some(0.06) });
+    let table = table("infer-bf16", vec![("openvino", Ok(rounded))]);
+    let text = table.markdown();
+    assert!(text.contains("| ours 6.0e-2, theirs 1.3e-5 from float32 DISAGREE |"), "{text}");
+    let problem = "infer-bf16: outputs disagree with OpenVINO's: ours 6.0e-2, theirs 1.3e-5 from float32 (at most 5e-2)";
+    assert_eq!(table.problems(), [problem]);
 }
 
 #[test]
