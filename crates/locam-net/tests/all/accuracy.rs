@@ -40,7 +40,9 @@ fn folded(state: &StateDict, conv: &Conv, norm: &str) -> (Vec<f32>, Vec<f64>) {
     for (channel, weights) in weight.chunks_exact_mut(each).enumerate() {
         let deviation = (f64::from(variance[channel]) + Graph::BATCH_NORM_EPSILON).sqrt();
         let scale = f64::from(gamma[channel]) / deviation;
-        weights.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
+        for weight in weights.iter_mut() {
+            *weight = (f64::from(*weight) * scale) as f32;
+        }
         bias.push(f64::from(beta[channel]) - f64::from(mean[channel]) * scale);
     }
     (weight, bias)
