@@ -29,16 +29,16 @@ impl ModuleVisitor for Collector<'_> {
     }
 }
 
-fn planes() -> Vec<f32> {
+fn planes(batch: &str) -> Vec<f32> {
     let count = BATCH * 3 * SIZE.area() as usize;
-    numbers("training step", count).into_iter().map(|unit| (2.0 * unit - 1.0) as f32).collect()
+    numbers(batch, count).into_iter().map(|unit| (2.0 * unit - 1.0) as f32).collect()
 }
 
-fn burn_step(arch: ArchName) -> (f32, Vec<Vec<f32>>) {
+fn burn_step(arch: ArchName, planes: &[f32]) -> (f32, Vec<Vec<f32>>) {
     let device = Device::flex().autodiff();
     let network = Network::from_state(arch, CLASSES, &filled_state(arch), &device).unwrap();
     let shape = [BATCH, 3, SIZE.height as usize, SIZE.width as usize];
-    let images = Tensor::<4>::from_data(TensorData::new(planes(), shape), &device);
+    let images = Tensor::<4>::from_data(TensorData::new(planes.to_vec(), shape), &device);
     let labels: Vec<i64> = LABELS.iter().map(|&label| i64::from(label as u32)).collect();
     let index = Tensor::<2, Int>::from_data(TensorData::new(labels, [BATCH, 1]), &device);
     let loss = log_softmax(network.forward(images), 1).gather(1, index).mean().neg();
@@ -50,16 +50,13 @@ fn burn_step(arch: ArchName) -> (f32, Vec<Vec<f32>>) {
     (value, collector.found.into_iter().map(|(_, gradient)| gradient).collect())
 }
 
-/// Demands that every parameter's gradient has the length and direction of Burn's: the difference is at most a part of
-/// its length. Single values may differ by more: where a rectifier's input or the lead of a pooling's winner is a
-/// rounding away from zero, a derivative jumps.
-fn compare(arch: ArchName, tolerance: f32) {
-    let (loss, expected) = burn_step(arch);
+/// How far each parameter's gradient is from Burn's, as a part of its length.
+fn errors(arch: ArchName, planes: &[f32]) -> Vec<(String, f32)> {
+    let (loss, expected) = burn_step(arch, planes);
     let graph = arch.graph();
     let optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
     let mut trainer = Trainer::new(&graph, &filled_state(arch), CLASSES, optimizer).unwrap();
-    let planes = planes();
-    let images = Images { count: BATCH, size: SIZE, pixels: Pixels::Planes(&planes) };
+    let images = Images { count: BATCH, size: SIZE, pixels: Pixels::Planes(planes) };
     let outcome = trainer.step(images, &LABELS, 0.0).unwrap();
     assert!((outcome.loss as f32 - loss).abs() < 1e-3 * loss.abs(), "{arch}: {} and {loss}", outcome.loss);
     let found = trainer.gradients();
@@ -68,11 +65,33 @@ fn compare(arch: ArchName, tolerance: f32) {
     // A bias whose every effect the next batch normalisation takes away has a gradient of nothing but rounding.
     let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|value| value * value).sum::<f32>().sqrt();
     let longest = expected.iter().fold(0f32, |longest, g| longest.max(norm(&mut g.iter().copied())));
-    for (key, expected) in keys.iter().zip(&expected) {
-        let found = &found[key].data;
+    let error = |(key, expected): (String, &Vec<f32>)| {
         let length = norm(&mut expected.iter().copied()).max(1e-5 * longest);
-        let off = norm(&mut found.iter().zip(expected).map(|(a, b)| a - b));
-        assert!(off <= tolerance * length, "{arch}: the gradient to {key} is off by {off} of {length}");
+        let off = norm(&mut found[&key].data.iter().zip(expected).map(|(a, b)| a - b));
+        (key, off / length)
+    };
+    keys.into_iter().zip(&expected).map(error).collect()
+}
+
+/// Demands that every parameter's gradient has the length and direction of Burn's in one of several batches: the
+/// difference is at most a part of its length. Where a rectifier's input or the lead of a pooling's winner is a
+/// rounding away from zero, a derivative jumps, and every gradient before it with it; that is so in some batches. A
+/// fault is in all of them.
+fn compare(arch: ArchName, tolerance: f32) {
+    let mut least: Vec<(String, f32)> = Vec::new();
+    for batch in ["training step", "a second batch", "a third batch", "a fourth batch"] {
+        let errors = errors(arch, &planes(batch));
+        println!("{arch}, {batch}: {:?}", errors.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap());
+        if least.is_empty() {
+            least = errors;
+        } else {
+            for (least, (_, error)) in least.iter_mut().zip(errors) {
+                least.1 = least.1.min(error);
+            }
+        }
+    }
+    for (key, error) in least {
+        assert!(error <= tolerance, "{arch}: the gradient to {key} is off by {error} of its length");
     }
 }
 
@@ -83,7 +102,7 @@ fn resnet18_has_burns_gradients() {
 
 #[test]
 fn squeezenet_with_its_concatenations_has_burns_gradients() {
-    compare(ArchName::Squeezenet1_1, 5e-3);
+    compare(ArchName::Squeezenet1_1, 1e-4);
 }
 
 #[test]
@@ -93,7 +112,7 @@ fn mobilenet_with_its_depthwise_convolutions_has_burns_gradients() {
 
 #[test]
 fn vgg16_with_its_biases_has_burns_gradients() {
-    compare(ArchName::Vgg16, 5e-2);
+    compare(ArchName::Vgg16, 1e-2);
 }
 
 #[test]
@@ -102,7 +121,7 @@ fn the_loss_falls_along_the_gradient_as_fast_as_it_says() {
     let arch = ArchName::Resnet18;
     let optimizer = Optimizer::Sgd { momentum: 0.0, weight_decay: 0.0 };
     let mut trainer = Trainer::new(&arch.graph(), &filled_state(arch), CLASSES, optimizer).unwrap();
-    let planes = planes();
+    let planes = planes("training step");
     let images = Images { count: BATCH, size: SIZE, pixels: Pixels::Planes(&planes) };
     let rate = 1e-5;
     let before = trainer.step(images, &LABELS, rate).unwrap().loss;
