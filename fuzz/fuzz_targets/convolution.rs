@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use locam_kernels::testing::{Tolerance, random_values};
+use locam_kernels::testing::{Tolerance, padded, random_values};
 use locam_kernels::{
     Activation, Algorithm, Band, Buffer, ConvGradients, ConvParams, Convolution, Extent, GradientOf,
     GradientWorkspace, InputGradient, Isa, Output, PoolParams, Statistics, max_pool, naive_convolution,
@@ -163,16 +163,4 @@ fn check_pooled(
     let wide = |values: Vec<f32>| values.into_iter().map(f64::from).collect::<Vec<_>>();
     let tolerance = Tolerance { absolute: 1e-3, relative: 1e-3 };
     tolerance.check("pooled inside", wide(found), &wide(expected));
-}
-
-/// Images with their padding around them.
-fn padded(params: ConvParams, extent: Extent, input: &[f32]) -> Vec<f32> {
-    let (around, channels) = (params.padded(extent), params.channels_in);
-    let mut values = vec![0.0; around.pixels() * channels];
-    for (row, source) in input.chunks_exact((extent.width * channels).max(1)).enumerate() {
-        let (image, y) = (row / extent.height, row % extent.height);
-        let at = ((image * around.height + y + params.padding) * around.width + params.padding) * channels;
-        values[at..at + source.len()].copy_from_slice(source);
-    }
-    values
 }

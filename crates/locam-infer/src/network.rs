@@ -80,7 +80,7 @@ impl<E: Element> Network<E> {
                     let activation = *activation;
                     let algorithm = match input {
                         None => Algorithm::best_padded::<E>(params),
-                        Some(_) => Algorithm::best(params),
+                        Some(_) => Algorithm::best::<E>(params),
                     };
                     let conv = Convolution::new(isa, params, algorithm, &weight)?;
                     match rest.peek() {

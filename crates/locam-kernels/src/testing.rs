@@ -1,5 +1,7 @@
 //! What tests of kernels share: values without a pattern, and the one tolerance.
 
+use crate::{ConvParams, Extent};
+
 /// `count` values in -1..1 drawn from `seed` (Marsaglia's xorshift).
 pub fn random_values(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -10,6 +12,18 @@ pub fn random_values(count: usize, seed: u64) -> Vec<f32> {
         (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     };
     (0..count).map(|_| next()).collect()
+}
+
+/// Images, channels-last, with the convolution's padding around them, as some algorithms read them.
+pub fn padded(params: ConvParams, extent: Extent, images: &[f32]) -> Vec<f32> {
+    let (around, channels) = (params.padded(extent), params.channels_in);
+    let mut values = vec![0.0; around.pixels() * channels];
+    for (row, source) in images.chunks_exact((extent.width * channels).max(1)).enumerate() {
+        let (image, y) = (row / extent.height, row % extent.height);
+        let at = ((image * around.height + y + params.padding) * around.width + params.padding) * channels;
+        values[at..at + source.len()].copy_from_slice(source);
+    }
+    values
 }
 
 /// How far kernels may be from their naive twins: `|a - b| <= absolute + relative * |b|`.

@@ -1,6 +1,6 @@
 //! Convolutions of every algorithm, instruction set and stored type against their naive twin.
 
-use locam_kernels::testing::{Tolerance, random_values};
+use locam_kernels::testing::{Tolerance, padded, random_values};
 use locam_kernels::{
     Activation, Algorithm, Band, Bf16, Buffer, ConvParams, Convolution, Element, Extent, Isa, KernelError,
     Output, PoolParams, Statistics, max_pool, naive_convolution, reorder_weight,
@@ -70,19 +70,6 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// The input with its padding around it, and a value more, as algorithms read it that want that.
-fn padded(case: Case, input: &[f32]) -> Vec<f32> {
-    let Case { params, extent, .. } = case;
-    let (around, channels) = (params.padded(extent), params.channels_in);
-    let mut values = vec![0.0; around.pixels() * channels];
-    for (row, source) in input.chunks_exact(extent.width * channels).enumerate() {
-        let (image, y) = (row / extent.height, row % extent.height);
-        let at = ((image * around.height + y + params.padding) * around.width + params.padding) * channels;
-        values[at..at + source.len()].copy_from_slice(source);
-    }
-    values
-}
-
 /// Runs a case with everything that can be done to the output, and compares.
 fn check<E: Element>(isa: Isa, case: Case, tolerance: Tolerance) {
     let Case { params, extent, algorithm } = case;
@@ -97,7 +84,7 @@ fn check<E: Element>(isa: Isa, case: Case, tolerance: Tolerance) {
     let scale = 1.0 / ((params.weight_len() / params.channels_out) as f64).sqrt();
     let weight: Vec<f32> = rounded(weight.iter().map(|w| w * scale as f32).collect());
 
-    let mut read = if algorithm.reads_padding() { padded(case, &input) } else { input.clone() };
+    let mut read = if algorithm.reads_padding() { padded(params, extent, &input) } else { input.clone() };
     read.extend((algorithm == Algorithm::Rows && size_of::<E>() == 2).then_some(0.0));
     let read: Vec<E> = read.into_iter().map(E::from_f32).collect();
     let residual_stored: Vec<E> = residual.iter().map(|&v| E::from_f32(v)).collect();
@@ -192,7 +179,7 @@ fn check_pooled<E: Element>(isa: Isa, row: PooledRow, algorithm: Algorithm, tole
     let wide = |values: &[E]| values.iter().map(|value| value.to_f32()).collect::<Vec<f32>>();
 
     let images = wide(&narrow(random_values(extent.values(channels_in).unwrap(), 1)));
-    let mut read = narrow(padded(case, &images));
+    let mut read = narrow(padded(params, extent, &images));
     read.extend((algorithm == Algorithm::Rows && size_of::<E>() == 2).then_some(E::from_f32(0.0)));
     let weight = reorder_weight(params, &random_values(params.weight_len(), 2));
     let bias = random_values(channels_out, 3);

@@ -1,6 +1,6 @@
 //! The gradients of convolutions, of every algorithm and instruction set, against their naive twin.
 
-use locam_kernels::testing::{Tolerance, random_values};
+use locam_kernels::testing::{Tolerance, padded, random_values};
 use locam_kernels::{
     Algorithm, ConvGradients, ConvParams, Extent, GradientOf, GradientWorkspace, InputGradient, Isa,
     Statistics, naive_convolution_gradients, reorder_weight, restore_weight,
@@ -83,17 +83,6 @@ fn check(isa: Isa, params: ConvParams, extent: Extent, algorithm: Algorithm) {
         let total = Tolerance { absolute: 2e-4 * (extent.pixels() as f64).sqrt(), relative: 2e-4 };
         total.check(&name, statistics.sums().iter().map(|sums| sums[which]), &expected);
     }
-}
-
-fn padded(params: ConvParams, extent: Extent, input: &[f32]) -> Vec<f32> {
-    let (around, channels) = (params.padded(extent), params.channels_in);
-    let mut values = vec![0.0; around.pixels() * channels];
-    for (row, source) in input.chunks_exact(extent.width * channels).enumerate() {
-        let (image, y) = (row / extent.height, row % extent.height);
-        let at = ((image * around.height + y + params.padding) * around.width + params.padding) * channels;
-        values[at..at + source.len()].copy_from_slice(source);
-    }
-    values
 }
 
 #[test]

@@ -4,11 +4,12 @@
 //! values that the layer has in the network, with batch normalisation folded in as the engine folds it.
 
 use crate::common::{CLASSES, filled_state, numbers, shared, shared_weights};
-use locam_arch::{ArchName, Conv, Graph};
+use locam_arch::{ArchName, Conv, Graph, NodeId};
 use locam_core::{Normalization, Size};
 use locam_infer::{Head, Images, Pixels, Plan, Precision, Stage, Work, conv_params, stages};
+use locam_kernels::testing::padded;
 use locam_kernels::{
-    Activation, Algorithm, Buffer, ConvParams, Convolution, Extent, Isa, Output, PoolParams, max_pool,
+    Activation, Algorithm, Band, Buffer, ConvParams, Convolution, Extent, Isa, Output, PoolParams, max_pool,
     naive_convolution, reorder_weight,
 };
 use locam_net::{StateDict, read_weights};
@@ -16,8 +17,8 @@ use std::collections::BTreeMap;
 
 /// Maps of 28, 14, 7 and 4 pixels follow, which Winograd's tiles of four and of three cover.
 const SIDE: usize = 112;
-/// Convolutions of 3x3 at stride 1 in `ResNet`-18.
-const WINOGRAD_LAYERS: usize = 13;
+/// `ResNet`-18's convolutions of 3x3 at stride 1, its first, and the first of those of 3x3 at stride 2.
+const WINOGRAD_LAYERS: usize = 15;
 /// The largest error of a layer, over its largest value.
 const LARGEST_ERROR: f64 = 1e-4;
 const LARGEST_LOGIT_ERROR: f64 = 1e-3;
@@ -49,14 +50,21 @@ fn folded(state: &StateDict, conv: &Conv, norm: &str) -> (Vec<f32>, Vec<f64>) {
 }
 
 /// The largest error of Winograd's algorithm by any instruction set, over the largest value.
-fn winograd_error(params: ConvParams, input: &Value, weight: &[f32], exact: &[f64]) -> f64 {
+fn winograd_error(
+    (params, algorithm): (ConvParams, Algorithm),
+    input: &Value,
+    weight: &[f32],
+    exact: &[f64],
+) -> f64 {
     let largest = exact.iter().fold(0f64, |largest, value| largest.max(value.abs()));
     let ordered = reorder_weight(params, weight);
+    let around = algorithm.reads_padding().then(|| padded(params, input.extent, &input.data));
+    let read = around.as_ref().unwrap_or(&input.data);
     let error = |isa| {
-        let conv = Convolution::<f32>::new(isa, params, Algorithm::Winograd, &ordered).unwrap();
+        let conv = Convolution::<f32>::new(isa, params, algorithm, &ordered).unwrap();
         let mut found = vec![f32::NAN; exact.len()];
         let output = Output::plain(&mut found, params.channels_out);
-        conv.run(input.extent, &input.data, output, &mut Buffer::default()).unwrap();
+        conv.run(input.extent, read, output, &mut Buffer::default()).unwrap();
         let errors = found.iter().zip(exact).map(|(&found, &exact)| (f64::from(found) - exact).abs());
         // Not `max`, which would pass over what is not a number.
         errors.fold(0f64, |most, error| if error <= most { most } else { error }) / largest
@@ -78,8 +86,13 @@ fn computed(
             let params = conv_params(conv);
             let (weight, bias) = folded(state, conv, norm.as_ref().expect("ResNet normalises everywhere"));
             let exact = naive_convolution(params, input.extent, &input.data, &weight);
-            if conv.kernel == 3 && conv.stride == 1 {
-                errors.push((conv.key.clone(), winograd_error(params, input, &weight, &exact)));
+            let algorithm = match stage.input {
+                NodeId(0) => Algorithm::best_padded::<f32>(params),
+                _ => Algorithm::best::<f32>(params),
+            };
+            if matches!(algorithm, Algorithm::Winograd | Algorithm::PaddedWinograd) {
+                let error = winograd_error((params, algorithm), input, &weight, &exact);
+                errors.push((conv.key.clone(), error));
             }
             let residual = residual.map(|value| &values[&value.0].data);
             let value = |(i, sum): (usize, f64)| {
@@ -98,7 +111,9 @@ fn computed(
             };
             let extent = params.output(input.extent).unwrap();
             let mut data = vec![f32::NAN; extent.pixels() * input.channels];
-            max_pool(Isa::PORTABLE, params, input.extent, input.channels, &input.data, &mut data).unwrap();
+            let whole = Band { above: params.padding, rows: extent.height };
+            max_pool(Isa::PORTABLE, params, (input.extent, whole), input.channels, &input.data, &mut data)
+                .unwrap();
             Value { extent, channels: input.channels, data }
         }
         Work::Concat(_) => unreachable!("ResNet concatenates nothing"),
