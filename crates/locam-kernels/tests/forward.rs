@@ -174,7 +174,6 @@ fn check_pooled<E: Element>(isa: Isa, row: PooledRow, algorithm: Algorithm, tole
     let pool = PoolParams { kernel: side, stride: step, padding: around, ceil_mode };
     let params = ConvParams { channels_in, channels_out, kernel, stride, padding, groups: 1 };
     let extent = Extent { batch, height, width };
-    let case = Case { params, extent, algorithm };
     let narrow = |values: Vec<f32>| values.into_iter().map(E::from_f32).collect::<Vec<E>>();
     let wide = |values: &[E]| values.iter().map(|value| value.to_f32()).collect::<Vec<f32>>();
 
