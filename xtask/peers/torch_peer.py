@@ -61,11 +61,13 @@ class Peer:
             model, self.images = model.bfloat16(), self.images.bfloat16()
         self.model = frozen(model, self.images) if form == FROZEN else model
         self.iterate = self.infer
-        self.output = lambda: self.infer().float().reshape(self.output_shape(asked)).numpy()
+        self.output = lambda: self.as_ours(self.infer().float(), asked).numpy()
 
-    def output_shape(self, asked):
-        """Logits keep the batch; the features of the one image of an `image` task don't."""
-        return (asked.batch, -1) if asked.task == "infer" else (512, -(-asked.height // 32), -(-asked.width // 32))
+    def as_ours(self, values, asked):
+        """Logits keep the batch; the features of the one image of an `image` task don't, and are channels-last."""
+        if asked.task == "infer":
+            return values.reshape(asked.batch, -1)
+        return values.reshape(512, -(-asked.height // 32), -(-asked.width // 32)).permute(1, 2, 0)
 
     def infer(self):
         with torch.inference_mode(), self.casting():

@@ -169,7 +169,10 @@ impl Job for Infer {
         let features = self.plan.features(self.inputs.images())?;
         match &self.head {
             Some(head) => Ok((vec![self.inputs.count, CLASSES], head.logits(&features)?.concat())),
-            None => Ok(planes(&features)),
+            None => {
+                let Features { extent, channels, values } = features;
+                Ok((vec![extent.height, extent.width, channels], values))
+            }
         }
     }
 
@@ -180,16 +183,6 @@ impl Job for Infer {
         }
         Ok(())
     }
-}
-
-/// The maps of one image, channel by channel.
-fn planes(features: &Features) -> (Vec<usize>, Vec<f32>) {
-    // The memory of all this counts: no vector grows.
-    let mut values = Vec::with_capacity(features.values.len());
-    for channel in 0..features.channels {
-        values.extend(features.values.iter().skip(channel).step_by(features.channels));
-    }
-    (vec![features.channels, features.extent.height, features.extent.width], values)
 }
 
 struct Train {
