@@ -167,13 +167,11 @@ struct Infer {
 impl Job for Infer {
     fn output(&mut self) -> Result<(Vec<usize>, Vec<f32>)> {
         let features = self.plan.features(self.inputs.images())?;
-        match &self.head {
-            Some(head) => Ok((vec![self.inputs.count, CLASSES], head.logits(&features)?.concat())),
-            None => {
-                let Features { extent, channels, values } = features;
-                Ok((vec![extent.height, extent.width, channels], values))
-            }
+        if let Some(head) = &self.head {
+            return Ok((vec![self.inputs.count, CLASSES], head.logits(&features)?.concat()));
         }
+        let Features { extent, channels, values } = features;
+        Ok((vec![extent.height, extent.width, channels], values))
     }
 
     fn iterate(&mut self) -> Result<()> {
