@@ -97,6 +97,12 @@ impl Rect {
         Point::new(f64::midpoint(self.left, self.right), f64::midpoint(self.top, self.bottom))
     }
 
+    /// The four corners, clockwise as seen, from the left top.
+    pub fn corners(self) -> [Point; 4] {
+        let Self { left, top, right, bottom } = self;
+        [(left, top), (right, top), (right, bottom), (left, bottom)].map(|(x, y)| Point::new(x, y))
+    }
+
     /// Whether `point` lies inside or on the edge.
     pub fn contains(self, point: Point) -> bool {
         (self.left..=self.right).contains(&point.x) && (self.top..=self.bottom).contains(&point.y)

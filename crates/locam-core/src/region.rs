@@ -17,4 +17,8 @@ pub struct Region {
     pub rect: Rect,
     /// Covered area in square pixels.
     pub area: f64,
+    /// The outer edge of what is covered: a simple polygon, clockwise as seen, without its first corner repeated.
+    pub outline: Vec<Point>,
+    /// Whether it touches the image's border, so that a part of the object may be outside.
+    pub at_border: bool,
 }

@@ -190,7 +190,8 @@ mod tests {
     fn region(score: f64, x: f64, y: f64) -> Region {
         let centroid = Point::new(x, y);
         let rect = Rect::around(centroid, 10.0, 10.0);
-        Region { class: ClassId(0), score, peak: centroid, centroid, rect, area: 100.0 }
+        let (class, outline) = (ClassId(0), rect.corners().to_vec());
+        Region { class, score, peak: centroid, centroid, rect, area: 100.0, outline, at_border: false }
     }
 
     fn truth(class: usize, shape: TruthShape) -> Truth {

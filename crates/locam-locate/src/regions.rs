@@ -84,7 +84,12 @@ fn region(
         BoxRule::ObjectSize(side) => Rect::around(centroid, side, side).clamped_to(image),
     };
     let peak = refine(margin, grid.point(members[0]), image);
-    Region { class, score: f64::from(grid.values()[members[0]]), peak, centroid, rect, area }
+    let score = f64::from(grid.values()[members[0]]);
+    let (right, bottom) = (f64::from(image.width), f64::from(image.height));
+    let at_border =
+        extent.left <= 0.0 || extent.top <= 0.0 || extent.right >= right || extent.bottom >= bottom;
+    let outline = extent.corners().to_vec();
+    Region { class, score, peak, centroid, rect, area, outline, at_border }
 }
 
 /// The mean of the members' middles; `None` where the weights do not sum to a positive number, as those of a plateau

@@ -279,8 +279,9 @@ mod tests {
     }
 
     fn region(rect: Rect) -> Region {
-        let (centroid, area) = (rect.center(), rect.area());
-        Region { class: ClassId(0), score: 1.0, peak: centroid, centroid, rect, area }
+        let (centroid, area, outline) = (rect.center(), rect.area(), rect.corners().to_vec());
+        let class = ClassId(0);
+        Region { class, score: 1.0, peak: centroid, centroid, rect, area, outline, at_border: false }
     }
 
     #[test]

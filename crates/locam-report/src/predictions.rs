@@ -179,6 +179,8 @@ mod tests {
             centroid: Point::new(11.0, 21.55),
             rect: Rect::new(-0.01, 1.0, 30.26, 40.0),
             area: 1234.567,
+            outline: Rect::new(-0.01, 1.0, 30.26, 40.0).corners().to_vec(),
+            at_border: true,
         };
         ImageRecord { image: "a, \"b\".png".to_owned(), size: Size::new(640, 480), regions: vec![region] }
     }
