@@ -6,8 +6,9 @@
 //! same, bit by bit, as if the layer had seen the whole image at once.
 
 use crate::network::{Kernels, Memory, Network, Step, StepTime};
-use crate::{Images, InferError};
-use locam_kernels::{Band, Buffer, Element, Extent};
+use crate::{ImageRows, InferError};
+use locam_core::Size;
+use locam_kernels::{Band, Buffer, ConvParams, Element, Extent};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -21,12 +22,12 @@ const WEIGHT_PART: usize = 16;
 impl<E: Element> Network<E> {
     /// Runs all steps on one image, and hands on the rows of the last feature maps, whose extent
     /// it names, as they are ready.
-    pub(crate) fn run_in_bands(
+    pub(crate) fn run_in_bands<R: ImageRows>(
         &self,
-        image: Images<'_>,
+        image: &mut R,
         memory: &mut Memory<E>,
-        mut ready: impl FnMut(Extent, &[E]),
-    ) -> Result<(Extent, Vec<StepTime>), InferError> {
+        mut ready: impl FnMut(Extent, &[E]) -> Result<(), R::Error>,
+    ) -> Result<(Extent, Vec<StepTime>), R::Error> {
         let mut run = Run::new(self, image, memory)?;
         let (_, extent) = run.last_value();
         run.finish(|rows| ready(extent, rows))?;
@@ -138,9 +139,10 @@ impl<E: Element> Window<'_, E> {
     }
 }
 
-struct Run<'a, 'm, E> {
+struct Run<'a, 'm, E, R> {
     network: &'a Network<E>,
-    image: Images<'a>,
+    image: &'a mut R,
+    extent: Extent,
     flows: Vec<Flow<'a, E>>,
     /// By value.
     windows: Vec<Window<'m, E>>,
@@ -151,19 +153,17 @@ struct Run<'a, 'm, E> {
     handed_on: usize,
 }
 
-impl<'a, 'm, E: Element> Run<'a, 'm, E> {
-    fn new(
-        network: &'a Network<E>,
-        image: Images<'a>,
-        memory: &'m mut Memory<E>,
-    ) -> Result<Self, InferError> {
+impl<'a, 'm, E: Element, R: ImageRows> Run<'a, 'm, E, R> {
+    fn new(network: &'a Network<E>, image: &'a mut R, memory: &'m mut Memory<E>) -> Result<Self, InferError> {
+        let Size { width, height } = image.size();
+        let extent = Extent { batch: 1, height: height as usize, width: width as usize };
         let values = network.steps.iter().map(|step| step.output.value + 1).max().unwrap_or(0);
-        let mut extents = vec![image.extent(); values];
+        let mut extents = vec![extent; values];
         let window = |_| Window { base: 0, end: 0, room: 0, row_values: 0, values: Default::default() };
         let mut windows: Vec<_> = (0..values).map(window).collect();
         let mut flows = Vec::with_capacity(network.steps.len());
         for step in &network.steps {
-            let input = step.input.map_or(image.extent(), |place| extents[place.value]);
+            let input = step.input.map_or(extent, |place| extents[place.value]);
             let output = step.work.output(input)?;
             let row_values = Extent { height: 1, ..output }.values(step.output.pitch)?;
             let bytes = BAND_BYTES.max(step.work.bytes() / WEIGHT_PART);
@@ -174,7 +174,7 @@ impl<'a, 'm, E: Element> Run<'a, 'm, E> {
             flows.push(Flow { step, input, output, tile, band, done: 0, took: Duration::ZERO });
         }
         let Memory { images: padded, bands, workspace, .. } = memory;
-        let mut run = Self { network, image, flows, windows, padded, workspace, handed_on: 0 };
+        let mut run = Self { network, image, extent, flows, windows, padded, workspace, handed_on: 0 };
         run.make_room(bands);
         Ok(run)
     }
@@ -202,13 +202,13 @@ impl<'a, 'm, E: Element> Run<'a, 'm, E> {
         self.handed_on = 0;
     }
 
-    fn finish(&mut self, mut ready: impl FnMut(&[E])) -> Result<(), InferError> {
+    fn finish(&mut self, mut ready: impl FnMut(&[E]) -> Result<(), R::Error>) -> Result<(), R::Error> {
         let (last, _) = self.last_value();
         while let Some((step, rows)) = self.next_band() {
             self.make(step, rows)?;
             let made = self.made(last);
             if made > self.handed_on {
-                ready(self.windows[last].rows(self.handed_on..made));
+                ready(self.windows[last].rows(self.handed_on..made))?;
                 self.handed_on = made;
             }
         }
@@ -217,7 +217,7 @@ impl<'a, 'm, E: Element> Run<'a, 'm, E> {
 
     /// The number of the network's last value, and its extent.
     fn last_value(&self) -> (usize, Extent) {
-        self.flows.last().map_or((0, self.image.extent()), |flow| (flow.step.output.value, flow.output))
+        self.flows.last().map_or((0, self.extent), |flow| (flow.step.output.value, flow.output))
     }
 
     /// Rows of a value that all its parts have.
@@ -253,10 +253,13 @@ impl<'a, 'm, E: Element> Run<'a, 'm, E> {
     }
 
     /// Makes rows of a step.
-    fn make(&mut self, number: usize, rows: Range<usize>) -> Result<(), InferError> {
+    fn make(&mut self, number: usize, rows: Range<usize>) -> Result<(), R::Error> {
         let flow = &self.flows[number];
         let step = flow.step;
         let (read, above) = flow.reads(rows.clone());
+        if let (None, Some(params)) = (step.input, step.work.params()) {
+            self.pad(params, read.clone())?;
+        }
         let output = step.output.value;
         if rows.end > self.windows[output].end {
             let keep = self.needed_from(output);
@@ -271,9 +274,7 @@ impl<'a, 'm, E: Element> Run<'a, 'm, E> {
         let (input, height) = if let Some(place) = step.input {
             (self.windows[place.value].rows(read.clone()), read.len())
         } else {
-            let Some(params) = step.work.params() else { unreachable!("networks begin with a convolution") };
-            self.image.write_padded_rows(params, read.clone(), self.padded);
-            (&**self.padded, read.len() - 2 * params.padding)
+            (&**self.padded, read.len() - 2 * step.work.params().map_or(0, |params| params.padding))
         };
         let extent = Extent { height, ..flow.input };
         let residual = step.residual().map(|place| self.windows[place.value].rows(rows.clone()));
@@ -282,7 +283,15 @@ impl<'a, 'm, E: Element> Run<'a, 'm, E> {
         flow.took += start.elapsed();
         flow.done = rows.end;
         self.windows[output].values = values;
-        done
+        Ok(done?)
+    }
+
+    /// Gets the rows of the image that lie in these rows of the padded image, and writes them with the padding.
+    fn pad(&mut self, params: ConvParams, padded: Range<usize>) -> Result<(), R::Error> {
+        let inside = |row: usize| row.saturating_sub(params.padding).min(self.extent.height);
+        let (images, first) = self.image.rows(inside(padded.start)..inside(padded.end))?;
+        images.write_padded_rows(params, first, padded, self.padded);
+        Ok(())
     }
 }
 

@@ -25,6 +25,36 @@ pub enum Pixels<'a> {
     Planes(&'a [f32]),
 }
 
+/// One image whose pixels come as they are needed.
+pub trait ImageRows {
+    /// Why rows can't be had.
+    type Error: From<InferError>;
+
+    /// The size of the whole image.
+    fn size(&self) -> Size;
+
+    /// These rows of the image, as a single image of its width, and the row at which that begins: no later than the
+    /// first that was asked for. Rows are asked for from top to bottom: what lies above these never again.
+    ///
+    /// # Errors
+    /// Rows that can't be had.
+    fn rows(&mut self, rows: Range<usize>) -> Result<(Images<'_>, usize), Self::Error>;
+}
+
+/// A whole image in memory.
+impl ImageRows for Images<'_> {
+    type Error = InferError;
+
+    fn size(&self) -> Size {
+        self.size
+    }
+
+    fn rows(&mut self, _: Range<usize>) -> Result<(Images<'_>, usize), InferError> {
+        self.check()?;
+        Ok((*self, 0))
+    }
+}
+
 impl Images<'_> {
     /// Checks that there are as many values as the size says.
     ///
@@ -48,13 +78,15 @@ impl Images<'_> {
     /// Writes the normalised values channels-last, with the padding of the first convolution around each image and a
     /// value of zero at the end, where kernels on bfloat16 read a pair.
     pub fn write_padded<E: Element>(&self, params: ConvParams, into: &mut Buffer<E>) {
-        self.write_padded_rows(params, 0..params.padded(self.extent()).height, into);
+        self.write_padded_rows(params, 0, 0..params.padded(self.extent()).height, into);
     }
 
-    /// Some rows, counted in the padded image, of what [`Images::write_padded`] writes.
+    /// Some rows, counted in the padded image, of what [`Images::write_padded`] writes of the image that these are
+    /// rows of, from row `first` on. Rows that are not here are padding.
     pub(crate) fn write_padded_rows<E: Element>(
         &self,
         params: ConvParams,
+        first: usize,
         rows: Range<usize>,
         into: &mut Buffer<E>,
     ) {
@@ -69,7 +101,8 @@ impl Images<'_> {
         let row_len = (padded.width * INPUT_CHANNELS).max(1);
         let edge = params.padding * INPUT_CHANNELS;
         into[..values].par_chunks_exact_mut(row_len).enumerate().for_each(|(row, into)| {
-            let (image, y) = (row / rows.len(), (rows.start + row % rows.len()).wrapping_sub(params.padding));
+            let image = row / rows.len();
+            let y = (rows.start + row % rows.len()).wrapping_sub(params.padding).wrapping_sub(first);
             if y >= extent.height {
                 into.fill(E::default());
                 return;

@@ -19,7 +19,7 @@ mod stages;
 pub use error::InferError;
 pub use fold::{conv_params, tensor};
 pub use head::{Features, Head};
-pub use images::{Images, Pixels};
+pub use images::{ImageRows, Images, Pixels};
 pub use network::StepTime;
 pub use plan::{Plan, Precision};
 pub use stages::{Stage, Work, stages};

@@ -1,5 +1,5 @@
 use crate::network::{Memory, Network, StepTime};
-use crate::{Features, Images, InferError};
+use crate::{Features, ImageRows, Images, InferError};
 use locam_arch::{Graph, StateDict};
 use locam_kernels::{Bf16, Element, Extent, Isa};
 use std::fmt;
@@ -58,34 +58,58 @@ struct Runner<E> {
 }
 
 impl<E: Element> Runner<E> {
+    /// Lends memory that an earlier run has left.
+    fn with_memory<T>(&self, run: impl FnOnce(&mut Memory<E>) -> T) -> T {
+        let free = self.memory.lock().ok().and_then(|mut memory| memory.pop());
+        let mut memory = free.unwrap_or_default();
+        let result = run(&mut memory);
+        if let Ok(mut all) = self.memory.lock() {
+            all.push(memory);
+        }
+        result
+    }
+
     fn features(
         &self,
-        images: Images<'_>,
+        mut images: Images<'_>,
         channels: usize,
         times: &mut Vec<StepTime>,
     ) -> Result<Features, InferError> {
         images.check()?;
-        let free = self.memory.lock().ok().and_then(|mut memory| memory.pop());
-        let mut memory = free.unwrap_or_default();
         // On a thread of the pool, which then is not woken and put to sleep for every kernel.
-        let (extent, values) = rayon::scope(|_| {
+        rayon::scope(|_| {
             if images.count == 1 {
-                let mut values = Vec::new();
+                let mut all = Vec::new();
                 let ready = |extent: Extent, rows: &[E]| {
-                    values.reserve_exact(extent.pixels() * channels - values.len());
-                    values.extend(rows.iter().map(|value| value.to_f32()));
+                    all.reserve_exact(extent.pixels() * channels - all.len());
+                    all.extend(rows.iter().map(|value| value.to_f32()));
+                    Ok(())
                 };
-                let (extent, took) = self.network.run_in_bands(images, &mut memory, ready)?;
+                let run = |memory: &mut _| self.network.run_in_bands(&mut images, memory, ready);
+                let (extent, took) = self.with_memory(run)?;
                 *times = took;
-                return Ok::<_, InferError>((extent, values));
+                return Ok(Features { extent, channels, values: all });
             }
-            let (extent, values) = self.network.run(images, &mut memory, times)?;
-            Ok((extent, values.iter().map(|value| value.to_f32()).collect()))
-        })?;
-        if let Ok(mut all) = self.memory.lock() {
-            all.push(memory);
-        }
-        Ok(Features { extent, channels, values })
+            self.with_memory(|memory| {
+                let (extent, values) = self.network.run(images, memory, times)?;
+                Ok(Features { extent, channels, values: values.iter().map(|value| value.to_f32()).collect() })
+            })
+        })
+    }
+
+    fn stream<R: ImageRows<Error: Send> + Send>(
+        &self,
+        image: &mut R,
+        channels: usize,
+        mut ready: impl FnMut(Features) -> Result<(), R::Error> + Send,
+    ) -> Result<(), R::Error> {
+        let ready = |extent: Extent, rows: &[E]| {
+            let height = rows.len() / (extent.width * channels).max(1);
+            let values = rows.iter().map(|value| value.to_f32()).collect();
+            ready(Features { extent: Extent { height, ..extent }, channels, values })
+        };
+        rayon::scope(|_| self.with_memory(|memory| self.network.run_in_bands(image, memory, ready)))?;
+        Ok(())
     }
 }
 
@@ -136,6 +160,24 @@ impl Plan {
             Engine::Bf16(runner) => runner.features(images, self.channels, &mut times)?,
         };
         Ok((features, times))
+    }
+
+    /// Computes the last feature maps of one image in memory that grows with its width alone, and hands
+    /// them on, some rows at a time, from top to bottom.
+    ///
+    /// Values are those of [`Plan::features`] on the whole image, bit by bit.
+    ///
+    /// # Errors
+    /// What `image` and `ready` answer, and [`InferError::Kernel`] where the image is too small for a layer's window.
+    pub fn stream<R: ImageRows<Error: Send> + Send>(
+        &self,
+        image: &mut R,
+        ready: impl FnMut(Features) -> Result<(), R::Error> + Send,
+    ) -> Result<(), R::Error> {
+        match &self.engine {
+            Engine::F32(runner) => runner.stream(image, self.channels, ready),
+            Engine::Bf16(runner) => runner.stream(image, self.channels, ready),
+        }
     }
 }
 

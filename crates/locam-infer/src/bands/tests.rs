@@ -1,30 +1,31 @@
 //! The narrowest bands against all images at once.
 
 use super::*;
-use crate::Pixels;
 use crate::stages::tests::random_state;
+use crate::{Images, Pixels, Plan, Precision};
 use locam_arch::ArchName;
-use locam_core::Size;
+use locam_core::{Normalization, Size};
 use locam_kernels::testing::random_values;
 use locam_kernels::{Bf16, Isa};
 
 /// Bands, and whether their maps are those of the whole, bit by bit.
 fn compare<E: Element>(network: &Network<E>, size: Size) -> (usize, bool) {
     let pixels = random_values(3 * size.area() as usize, 11);
-    let image = Images { count: 1, size, pixels: Pixels::Planes(&pixels) };
+    let mut image = Images { count: 1, size, pixels: Pixels::Planes(&pixels) };
     let mut memory = Memory::default();
     let (extent, whole) = network.run(image, &mut memory, &mut Vec::new()).unwrap();
     let whole: Vec<f32> = whole.iter().map(|value| value.to_f32()).collect();
     assert!(whole.iter().any(|&value| value != 0.0), "nothing but zeros");
 
     let mut memory = Memory::default();
-    let mut run = Run::new(network, image, &mut memory).unwrap();
+    let mut run = Run::new(network, &mut image, &mut memory).unwrap();
     run.flows.iter_mut().for_each(|flow| flow.band = flow.tile);
     assert_eq!(run.last_value().1, extent);
     let (mut parts, mut values) = (0, Vec::new());
     run.finish(|rows| {
         parts += 1;
         values.extend(rows.iter().map(|value| value.to_f32()));
+        Ok(())
     })
     .unwrap();
     (parts, values == whole)
@@ -72,6 +73,60 @@ fn an_image_too_small_for_a_window_is_an_error() {
     let graph = ArchName::Squeezenet1_1.graph();
     let network = Network::<f32>::new(Isa::detect().unwrap(), &graph, &random_state(&graph)).unwrap();
     let pixels = [0.0; 3 * 4];
-    let image = Images { count: 1, size: Size::new(2, 2), pixels: Pixels::Planes(&pixels) };
-    assert!(network.run_in_bands(image, &mut Memory::default(), |_, _| ()).is_err());
+    let mut image = Images { count: 1, size: Size::new(2, 2), pixels: Pixels::Planes(&pixels) };
+    assert!(network.run_in_bands(&mut image, &mut Memory::default(), |_, _| Ok(())).is_err());
+}
+
+/// Gives no row more than it is asked for, and refuses those beyond a limit.
+struct Reluctant {
+    size: Size,
+    pixels: Vec<u8>,
+    until: usize,
+}
+
+impl ImageRows for Reluctant {
+    type Error = InferError;
+
+    fn size(&self) -> Size {
+        self.size
+    }
+
+    fn rows(&mut self, rows: Range<usize>) -> Result<(Images<'_>, usize), InferError> {
+        if rows.end > self.until {
+            return Err(InferError::Precision("no more rows".to_owned()));
+        }
+        let pitch = 3 * self.size.width as usize;
+        let size = Size::new(self.size.width, rows.len() as u32);
+        let pixels =
+            Pixels::Bytes(&self.pixels[pitch * rows.start..pitch * rows.end], Normalization::Imagenet);
+        Ok((Images { count: 1, size, pixels }, rows.start))
+    }
+}
+
+#[test]
+fn rows_that_come_as_needed_give_the_whole_image_s_maps() {
+    let graph = ArchName::Resnet18.graph();
+    let plan = Plan::new(&graph, &random_state(&graph), Precision::F32).unwrap();
+    for size in [Size::new(97, 1003), Size::new(64, 64), Size::new(33, 1)] {
+        let pixels: Vec<u8> = (0..3 * size.area()).map(|i| (i * 2_654_435_761 >> 13) as u8).collect();
+        let whole = Pixels::Bytes(&pixels, Normalization::Imagenet);
+        let whole = plan.features(Images { count: 1, size, pixels: whole }).unwrap();
+        let mut image = Reluctant { size, pixels, until: usize::MAX };
+        let mut parts = Vec::new();
+        let mut take = |part| {
+            parts.push(part);
+            Ok(())
+        };
+        plan.stream(&mut image, &mut take).unwrap();
+        assert_eq!(parts.iter().map(|part| part.extent.height).sum::<usize>(), whole.extent.height);
+        assert!(parts.iter().all(|part| part.extent.width == whole.extent.width));
+        let values: Vec<f32> = parts.into_iter().flat_map(|part| part.values).collect();
+        assert_eq!(values, whole.values, "{size}");
+
+        image.until = 20;
+        assert_eq!(plan.stream(&mut image, |_| Ok(())).is_err(), size.height > 20);
+        let stop = |_| Err(InferError::Precision("stop".to_owned()));
+        image.until = usize::MAX;
+        assert!(plan.stream(&mut image, stop).unwrap_err().to_string().contains("stop"));
+    }
 }
