@@ -108,7 +108,7 @@ fn rows_that_come_as_needed_give_the_whole_image_s_maps() {
     let graph = ArchName::Resnet18.graph();
     let plan = Plan::new(&graph, &random_state(&graph), Precision::F32).unwrap();
     for size in [Size::new(97, 1003), Size::new(64, 64), Size::new(33, 1)] {
-        let pixels: Vec<u8> = (0..3 * size.area()).map(|i| (i * 2_654_435_761 >> 13) as u8).collect();
+        let pixels: Vec<u8> = (0..3 * size.area()).map(|i| ((i * 2_654_435_761) >> 13) as u8).collect();
         let whole = Pixels::Bytes(&pixels, Normalization::Imagenet);
         let whole = plan.features(Images { count: 1, size, pixels: whole }).unwrap();
         let mut image = Reluctant { size, pixels, until: usize::MAX };
