@@ -1,4 +1,4 @@
-use crate::{NetError, Predictor};
+use crate::{NetError, Predictor, RgbRows};
 use burn::tensor::{Device, Tensor, TensorData};
 use locam_core::{Normalization, ScoreMap, Size};
 use locam_infer::Features;
@@ -9,6 +9,9 @@ use rand_chacha::{
 
 /// Smallest side in pixels of an image that maps are made of.
 pub const MIN_INPUT_SIDE: u32 = 224;
+
+/// The most that may be kept of an image's feature maps, in bytes: those of about 30 megapixels with `ResNet-18`.
+pub const FEATURE_BYTES: u64 = 64 << 20;
 
 /// Which single channels of the last feature maps are wanted beside the class maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,32 +42,103 @@ pub struct ImageMaps {
 
 /// The class maps of an image: one pass through the convolutions, then the head at every place.
 ///
-/// `pixels` are red, green, blue, row by row, in the network's input scale.
+/// Single channels by their strength are only there where all feature maps together take no more than
+/// [`FEATURE_BYTES`], since they must all be kept to the end.
 ///
 /// # Errors
-/// [`NetError::ImageTooSmall`] below [`MIN_INPUT_SIDE`] on a side.
-pub fn class_maps(
+/// [`NetError::ImageTooSmall`] below [`MIN_INPUT_SIDE`] on a side, and what `image` answers.
+pub fn class_maps<R: RgbRows<Error: Send> + Send>(
     predictor: &Predictor,
-    pixels: &[u8],
-    size: Size,
+    image: &mut R,
     channels: ChannelChoice,
-) -> Result<ImageMaps, NetError> {
+) -> Result<ImageMaps, R::Error> {
+    let size = image.size();
     if size.width.min(size.height) < MIN_INPUT_SIDE {
-        return Err(NetError::ImageTooSmall { size, least: MIN_INPUT_SIDE });
+        return Err(NetError::ImageTooSmall { size, least: MIN_INPUT_SIDE }.into());
     }
-    let map_size = predictor.graph().output_size(size)?;
-    let features = predictor.features(pixels, 1, size)?;
-    let transform = predictor.graph().map_transform();
-    let score_map = |values: Vec<f32>| ScoreMap::new(map_size, values, transform);
-    let places = || features.values.chunks_exact(features.channels);
-    let mean =
-        places().map(|place| (place.iter().map(|&v| f64::from(v)).sum::<f64>() / place.len() as f64) as f32);
-    let channel = |channel: usize| (channel, score_map(places().map(|place| place[channel]).collect()));
+    let graph = predictor.graph();
+    let map_size = graph.output_size(size).map_err(NetError::from)?;
+    let all = graph.head().in_features;
+    let mut kept = Kept::new(channels, all, map_size);
+    let (mut maps, mut mean) = (Vec::new(), Vec::new());
+    predictor.stream(image, |features| {
+        let parts = predictor.maps(&features);
+        maps.resize_with(parts.len(), Vec::new);
+        maps.iter_mut().zip(parts).for_each(|(map, part)| map.extend(part));
+        let places = features.values.chunks_exact(all);
+        mean.extend(
+            places.map(|place| (place.iter().map(|&v| f64::from(v)).sum::<f64>() / all as f64) as f32),
+        );
+        kept.take(&features);
+        Ok(())
+    })?;
+    let score_map = |values: Vec<f32>| ScoreMap::new(map_size, values, graph.map_transform());
     Ok(ImageMaps {
-        maps: predictor.maps(&features).into_iter().map(score_map).collect(),
-        mean: score_map(mean.collect()),
-        channels: chosen_channels(&features, channels).into_iter().map(channel).collect(),
+        maps: maps.into_iter().map(score_map).collect(),
+        mean: score_map(mean),
+        channels: kept.finish().into_iter().map(|(channel, values)| (channel, score_map(values))).collect(),
     })
+}
+
+/// The channels of the feature maps that are kept while an image runs.
+struct Kept {
+    channels: Vec<usize>,
+    /// So many of them, of the largest mean, are wanted at the end.
+    strongest: usize,
+    /// Place by place.
+    values: Vec<f32>,
+}
+
+impl Kept {
+    fn new(choice: ChannelChoice, all: usize, map_size: Size) -> Self {
+        let fits = map_size.area() * all as u64 * size_of::<f32>() as u64 <= FEATURE_BYTES;
+        let channels = match choice {
+            ChannelChoice::Strongest(_) if fits => (0..all).collect(),
+            ChannelChoice::None | ChannelChoice::Strongest(_) => Vec::new(),
+            ChannelChoice::Random { count, seed } => drawn(all, count, seed),
+        };
+        let strongest = match choice {
+            ChannelChoice::Strongest(count) => count,
+            ChannelChoice::None | ChannelChoice::Random { .. } => channels.len(),
+        };
+        Self { channels, strongest, values: Vec::new() }
+    }
+
+    fn take(&mut self, features: &Features) {
+        if self.channels.len() == features.channels {
+            return self.values.extend(&features.values);
+        }
+        for place in features.values.chunks_exact(features.channels) {
+            self.values.extend(self.channels.iter().map(|&channel| place[channel]));
+        }
+    }
+
+    /// The wanted channels, each with its values.
+    fn finish(self) -> Vec<(usize, Vec<f32>)> {
+        let mut order: Vec<usize> = (0..self.channels.len()).collect();
+        let places = || self.values.chunks_exact(self.channels.len().max(1));
+        if self.strongest < order.len() {
+            let mut sums = vec![0.0; order.len()];
+            for place in places() {
+                sums.iter_mut().zip(place).for_each(|(sum, &value)| *sum += f64::from(value));
+            }
+            order.sort_by(|&a, &b| sums[b].total_cmp(&sums[a]).then(a.cmp(&b)));
+            order.truncate(self.strongest);
+        }
+        order.iter().map(|&i| (self.channels[i], places().map(|place| place[i]).collect())).collect()
+    }
+}
+
+/// So many different numbers below `all`.
+fn drawn(all: usize, count: usize, seed: u64) -> Vec<usize> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut order: Vec<usize> = (0..all).collect();
+    // The start of a shuffle by Fisher and Yates.
+    for i in 0..count.min(all) {
+        order.swap(i, i + (random.next_u64() % (all - i) as u64) as usize);
+    }
+    order.truncate(count);
+    order
 }
 
 /// Images of equal size as a tensor [N, 3, H, W] of normalised values.
@@ -95,31 +169,4 @@ pub fn to_tensor(
         }
     }
     Tensor::from_data(TensorData::new(values, [count, 3, height, width]), device)
-}
-
-fn chosen_channels(features: &Features, choice: ChannelChoice) -> Vec<usize> {
-    let all = features.channels;
-    match choice {
-        ChannelChoice::None => Vec::new(),
-        ChannelChoice::Strongest(count) => {
-            let mut sums = vec![0.0; all];
-            for place in features.values.chunks_exact(all) {
-                sums.iter_mut().zip(place).for_each(|(sum, &value)| *sum += f64::from(value));
-            }
-            let mut order: Vec<usize> = (0..all).collect();
-            order.sort_by(|&a, &b| sums[b].total_cmp(&sums[a]).then(a.cmp(&b)));
-            order.truncate(count);
-            order
-        }
-        ChannelChoice::Random { count, seed } => {
-            let mut random = ChaCha8Rng::seed_from_u64(seed);
-            let mut order: Vec<usize> = (0..all).collect();
-            // The start of a shuffle by Fisher and Yates.
-            for i in 0..count.min(all) {
-                order.swap(i, i + (random.next_u64() % (all - i) as u64) as usize);
-            }
-            order.truncate(count);
-            order
-        }
-    }
 }

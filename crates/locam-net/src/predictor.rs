@@ -1,5 +1,6 @@
 use crate::network::host;
-use crate::{Compute, Model, NetError, Network, to_tensor};
+use crate::rows::{Normalized, RowError};
+use crate::{Compute, Model, NetError, Network, RgbRows, to_tensor};
 use locam_arch::{ArchName, Graph};
 use locam_core::{Normalization, Size};
 use locam_infer::{Features, Head, Images, Pixels, Plan, Precision};
@@ -65,6 +66,29 @@ impl Predictor {
                 let [batch, channels, height, width] = features.dims();
                 let values = host(features.permute([0, 2, 3, 1]));
                 Ok(Features { extent: Extent { batch, height, width }, channels, values })
+            }
+        }
+    }
+
+    /// The last feature maps of one image, handed on some rows at a time, from top to bottom. On the CPU memory grows
+    /// with the image's width alone; elsewhere the whole image is taken at once.
+    ///
+    /// # Errors
+    /// What `image` and `ready` answer, and images too small for a layer's window.
+    pub fn stream<R: RgbRows<Error: Send> + Send>(
+        &self,
+        image: &mut R,
+        mut ready: impl FnMut(Features) -> Result<(), R::Error> + Send,
+    ) -> Result<(), R::Error> {
+        match &self.engine {
+            Engine::Cpu(plan) => {
+                let mut rows = Normalized { rows: image, normalization: self.normalization };
+                plan.stream(&mut rows, |features| ready(features).map_err(RowError)).map_err(|error| error.0)
+            }
+            Engine::Burn(_) => {
+                let size = image.size();
+                let (pixels, _) = image.rows(0..size.height as usize)?;
+                ready(self.features(pixels, 1, size)?)
             }
         }
     }

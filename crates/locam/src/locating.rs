@@ -5,7 +5,8 @@ use image::RgbImage;
 use locam_core::{Region, ScoreMap, Size};
 use locam_locate::{BoxRule, RegionConfig, find_regions, margins};
 use locam_net::{
-    ChannelChoice, Compute, DeviceChoice, ImageMaps, MIN_INPUT_SIDE, Model, Precision, Predictor, class_maps,
+    ChannelChoice, Compute, DeviceChoice, ImageMaps, MIN_INPUT_SIDE, Model, Precision, Predictor, WholeImage,
+    class_maps,
 };
 use std::path::Path;
 
@@ -233,7 +234,8 @@ impl Locator {
             resized = locam_data::resize(image, input_size)?;
             &resized
         };
-        let found = class_maps(&self.predictor, input.as_raw(), input_size, self.options.channels)?;
+        let mut rows = WholeImage { size: input_size, pixels: input.as_raw() };
+        let found = class_maps(&self.predictor, &mut rows, self.options.channels)?;
         let scale_x = f64::from(input_size.width) / f64::from(size.width);
         let scale_y = f64::from(input_size.height) / f64::from(size.height);
         let place = |map: ScoreMap| map.for_scaled_input(scale_x, scale_y);

@@ -6,7 +6,9 @@ use locam_arch::ArchName;
 use locam_core::{ClassSpec, ModelSpec, Normalization, Provenance, Size};
 use locam_infer::{Features, Head};
 use locam_kernels::Extent;
-use locam_net::{ChannelChoice, Compute, Model, NetError, Precision, Predictor, class_maps, to_tensor};
+use locam_net::{
+    ChannelChoice, Compute, Model, NetError, Precision, Predictor, WholeImage, class_maps, to_tensor,
+};
 
 /// One architecture per kind of head and stride.
 const KINDS: [ArchName; 3] = [ArchName::Resnet18, ArchName::Squeezenet1_1, ArchName::MobilenetV2];
@@ -87,7 +89,9 @@ fn an_images_maps_average_to_its_logits_and_lie_as_it_lies() {
     let logits = host(network.forward(images.clone()));
     let features = host(network.features(images));
     for predictor in predictors(&model) {
-        let found = class_maps(&predictor, &pixels, size, ChannelChoice::Strongest(4)).unwrap();
+        let found =
+            class_maps(&predictor, &mut WholeImage { size, pixels: &pixels }, ChannelChoice::Strongest(4))
+                .unwrap();
         let means: Vec<f32> = found.maps.iter().map(|map| map.mean() as f32).collect();
         assert_close("means", &means, &logits);
         assert!(found.maps.iter().all(|map| map.size() == Size::new(10, 7)));
@@ -108,9 +112,9 @@ fn an_images_maps_average_to_its_logits_and_lie_as_it_lies() {
 #[test]
 fn a_turned_image_has_a_turned_map_size() {
     let predictor = predictor(ArchName::Squeezenet1_1);
-    let tall =
-        class_maps(&predictor, &picture(Size::new(224, 320)), Size::new(224, 320), ChannelChoice::None)
-            .unwrap();
+    let size = Size::new(224, 320);
+    let mut image = WholeImage { size, pixels: &picture(size) };
+    let tall = class_maps(&predictor, &mut image, ChannelChoice::None).unwrap();
     assert_eq!(tall.maps[0].size(), Size::new(13, 19));
 }
 
@@ -120,7 +124,7 @@ fn random_channels_follow_their_seed() {
     let size = Size::new(240, 224);
     let drawn = |seed| -> Vec<usize> {
         let choice = ChannelChoice::Random { count: 4, seed };
-        let maps = class_maps(&predictor, &picture(size), size, choice).unwrap();
+        let maps = class_maps(&predictor, &mut WholeImage { size, pixels: &picture(size) }, choice).unwrap();
         maps.channels.iter().map(|(channel, _)| *channel).collect()
     };
     let first = drawn(1);
@@ -134,7 +138,8 @@ fn random_channels_follow_their_seed() {
 fn a_small_image_is_refused_with_the_reason() {
     let predictor = predictor(ArchName::Squeezenet1_1);
     let size = Size::new(500, 223);
-    let error = class_maps(&predictor, &picture(size), size, ChannelChoice::None).unwrap_err();
+    let mut image = WholeImage { size, pixels: &picture(size) };
+    let error = class_maps(&predictor, &mut image, ChannelChoice::None).unwrap_err();
     assert!(matches!(error, NetError::ImageTooSmall { least: 224, .. }));
     assert!(error.to_string().starts_with("an image of 500x223 is too small: below 224 pixels on a side"));
 }
