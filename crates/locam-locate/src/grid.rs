@@ -1,50 +1,111 @@
 use locam_core::{Point, Rect, ScoreMap, Size};
+use std::ops::{Range, RangeInclusive};
 
 /// Points per map cell along each axis, where the stride has as many pixels.
 const POINTS_PER_CELL: f64 = 8.0;
 
-/// A margin map sampled on a finer grid that covers an image exactly.
+/// Where a map is sampled: a finer grid that covers an image exactly.
 ///
 /// The grid's points include the centres of all map cells, where a bilinear surface has its maxima, and each point
 /// stands for a rectangle around it. At the image's border the rectangles are cut, so that together they are the
 /// image: areas and extents need no correction.
+pub(crate) struct Lattice {
+    pub(crate) columns: Axis,
+    pub(crate) rows: Axis,
+}
+
+/// One axis of the lattice: sample positions and the edges of the cells around them, in pixels.
+#[derive(Clone)]
+pub(crate) struct Axis {
+    points: Vec<f64>,
+    edges: Vec<f64>,
+    /// For each point the map cell whose centre is at it or before it.
+    cell_before: Vec<u32>,
+}
+
+impl Axis {
+    fn new(first_center: f64, stride: f64, length: f64, cells: u32) -> Self {
+        // Finer than a pixel would add points and no knowledge.
+        let step = stride / stride.floor().clamp(1.0, POINTS_PER_CELL);
+        let first = (0.5 - first_center / step).floor();
+        let count = (((length - first_center) / step - first + 0.5).ceil()).max(1.0) as usize;
+        let edge = |i: usize| first_center + (first + i as f64 - 0.5) * step;
+        let points: Vec<f64> = (0..count).map(|i| (edge(i) + step / 2.0).clamp(0.0, length)).collect();
+        let last = f64::from(cells.saturating_sub(1));
+        let before = |point: &f64| ((point - first_center) / stride).clamp(0.0, last) as u32;
+        Self {
+            edges: (0..=count).map(|i| edge(i).clamp(0.0, length)).collect(),
+            cell_before: points.iter().map(before).collect(),
+            points,
+        }
+    }
+
+    /// The points of which the cell before is one of these.
+    pub(crate) fn points_after(&self, cells: RangeInclusive<u32>) -> Range<usize> {
+        let start = self.cell_before.partition_point(|cell| cell < cells.start());
+        start..self.cell_before.partition_point(|cell| cell <= cells.end())
+    }
+
+    fn part(&self, points: Range<usize>) -> Self {
+        Self {
+            edges: self.edges[points.start..=points.end].to_vec(),
+            cell_before: self.cell_before[points.clone()].to_vec(),
+            points: self.points[points].to_vec(),
+        }
+    }
+}
+
+impl Lattice {
+    pub(crate) fn new(map: &ScoreMap, image: Size) -> Self {
+        let (transform, size) = (map.transform(), map.size());
+        Self {
+            columns: Axis::new(
+                transform.first_center.x,
+                transform.stride.x,
+                f64::from(image.width),
+                size.width,
+            ),
+            rows: Axis::new(
+                transform.first_center.y,
+                transform.stride.y,
+                f64::from(image.height),
+                size.height,
+            ),
+        }
+    }
+}
+
+/// A margin map sampled on a part of the lattice.
 pub(crate) struct Grid {
     columns: Axis,
     rows: Axis,
     values: Vec<f32>,
 }
 
-/// One axis of the grid: sample positions and the edges of the cells around them, in pixels.
-struct Axis {
-    points: Vec<f64>,
-    edges: Vec<f64>,
-}
-
-impl Axis {
-    fn new(first_center: f64, stride: f64, length: f64) -> Self {
-        // Finer than a pixel would add points and no knowledge.
-        let step = stride / stride.floor().clamp(1.0, POINTS_PER_CELL);
-        let first = (0.5 - first_center / step).floor();
-        let count = (((length - first_center) / step - first + 0.5).ceil()).max(1.0) as usize;
-        let edge = |i: usize| first_center + (first + i as f64 - 0.5) * step;
-        Self {
-            points: (0..count).map(|i| (edge(i) + step / 2.0).clamp(0.0, length)).collect(),
-            edges: (0..=count).map(|i| edge(i).clamp(0.0, length)).collect(),
-        }
-    }
-}
-
 impl Grid {
-    pub(crate) fn new(margin: &ScoreMap, image: Size) -> Self {
-        let transform = margin.transform();
-        let columns = Axis::new(transform.first_center.x, transform.stride.x, f64::from(image.width));
-        let rows = Axis::new(transform.first_center.y, transform.stride.y, f64::from(image.height));
-        let values = rows
-            .points
-            .iter()
-            .flat_map(|&y| columns.points.iter().map(move |&x| margin.sample(Point::new(x, y))))
-            .collect();
+    /// Samples the points of `columns` by `rows` whose square of map cells, named by its left top one, is wanted;
+    /// the others are not numbers.
+    pub(crate) fn new(
+        map: &ScoreMap,
+        lattice: &Lattice,
+        (columns, rows): (Range<usize>, Range<usize>),
+        wanted: impl Fn(u32, u32) -> bool,
+    ) -> Self {
+        let (columns, rows) = (lattice.columns.part(columns), lattice.rows.part(rows));
+        let mut values = Vec::with_capacity(columns.points.len() * rows.points.len());
+        for (&y, &row) in rows.points.iter().zip(&rows.cell_before) {
+            for (&x, &column) in columns.points.iter().zip(&columns.cell_before) {
+                values.push(if wanted(column, row) { map.sample(Point::new(x, y)) } else { f32::NAN });
+            }
+        }
         Self { columns, rows, values }
+    }
+
+    /// Samples the whole map.
+    pub(crate) fn whole(map: &ScoreMap, image: Size) -> Self {
+        let lattice = Lattice::new(map, image);
+        let all = (0..lattice.columns.points.len(), 0..lattice.rows.points.len());
+        Self::new(map, &lattice, all, |_, _| true)
     }
 
     pub(crate) fn values(&self) -> &[f32] {
@@ -53,6 +114,11 @@ impl Grid {
 
     pub(crate) fn width(&self) -> usize {
         self.columns.points.len()
+    }
+
+    /// Where the edges before a column and a row meet.
+    pub(crate) fn corner(&self, column: usize, row: usize) -> Point {
+        Point::new(self.columns.edges[column], self.rows.edges[row])
     }
 
     pub(crate) fn point(&self, index: usize) -> Point {
@@ -83,7 +149,7 @@ impl Grid {
 
 /// Where in an image a map is strongest, in pixels of the image; the first in reading order of equal places.
 pub fn strongest_point(map: &ScoreMap, image: Size) -> Point {
-    let grid = Grid::new(map, image);
+    let grid = Grid::whole(map, image);
     let mut best = 0;
     for (index, value) in grid.values().iter().enumerate() {
         if *value > grid.values()[best] || grid.values()[best].is_nan() {
@@ -129,7 +195,7 @@ mod tests {
     #[test]
     fn cell_centres_are_points_of_the_grid() {
         let map = ScoreMap::new(Size::new(3, 1), vec![0.0, 7.0, 0.0], MapTransform::uniform(0.5, 32.0));
-        let grid = Grid::new(&map, Size::new(96, 32));
+        let grid = Grid::whole(&map, Size::new(96, 32));
         let best: Vec<usize> = (0..grid.values().len()).filter(|&i| grid.values()[i] > 6.999).collect();
         assert!(!best.is_empty() && best.iter().all(|&i| (grid.point(i).x - 32.5).abs() < 1e-9));
     }
@@ -158,7 +224,7 @@ mod tests {
             let size = Size::new(columns, rows);
             let map = ScoreMap::new(size, vec![0.0; size.area() as usize], MapTransform::uniform(first, stride));
             let image = Size::new(width, height);
-            let grid = Grid::new(&map, image);
+            let grid = Grid::whole(&map, image);
             let area: f64 = (0..grid.values().len()).map(|i| grid.cell(i).area()).sum();
             prop_assert!((area - image.area() as f64).abs() < 1e-6 * area);
             for index in 0..grid.values().len() {

@@ -9,8 +9,10 @@
 
 mod confusion;
 mod grid;
+mod islands;
 mod margin;
 mod matching;
+mod outline;
 mod regions;
 mod threshold;
 mod watershed;

@@ -1,4 +1,6 @@
-use crate::grid::{Grid, refine};
+use crate::grid::{Grid, Lattice, refine};
+use crate::islands::{Extent, Islands};
+use crate::outline::outline;
 use crate::watershed::basins;
 use locam_core::{ClassId, Point, Rect, Region, ScoreMap, Size};
 use std::collections::HashMap;
@@ -42,19 +44,46 @@ pub enum BoxRule {
 /// region (non-maximum suppression).
 ///
 /// A region's peak is refined between the map's cells, its centroid is weighted with the margin above the threshold,
-/// and its area and extent count only what lies inside the image. Time grows as `n log n` with the number of
-/// interpolated places.
+/// and its area and extent count only what lies inside the image. Only places where the
+/// margin can reach the threshold are looked at: time and memory grow with what is found, and with the map's cells.
 pub fn find_regions(margin: &ScoreMap, class: ClassId, image: Size, config: &RegionConfig) -> Vec<Region> {
-    let grid = Grid::new(margin, image);
-    let mut regions: Vec<Region> = basins(&grid, config.threshold, config.min_distance, config.min_drop)
+    let lattice = Lattice::new(margin, image);
+    let islands = Islands::new(margin, config.threshold);
+    let grid = |(island, extent): (usize, &Extent)| {
+        let columns = lattice.columns.points_after(extent.columns.clone());
+        let rows = lattice.rows.points_after(extent.rows.clone());
+        Grid::new(margin, &lattice, (columns, rows), |x, y| islands.at(x, y) == Some(island))
+    };
+    let found = islands
+        .extents
         .iter()
-        .map(|members| region(&grid, members, margin, class, image, config))
+        .enumerate()
+        .map(grid)
+        .flat_map(|grid| regions_of(&grid, margin, class, image, config));
+    in_order(found.collect(), config.min_distance)
+}
+
+/// The regions of one part of the map.
+fn regions_of(
+    grid: &Grid,
+    margin: &ScoreMap,
+    class: ClassId,
+    image: Size,
+    config: &RegionConfig,
+) -> Vec<Region> {
+    basins(grid, config.threshold, config.min_distance, config.min_drop)
+        .iter()
+        .map(|members| region(grid, members, margin, class, image, config))
         .filter(|region| region.area >= config.min_area)
-        .collect();
+        .collect()
+}
+
+/// Strongest first, without those too near to a stronger one.
+fn in_order(mut regions: Vec<Region>, min_distance: f64) -> Vec<Region> {
     regions.sort_by(|a, b| {
         b.score.total_cmp(&a.score).then(a.peak.y.total_cmp(&b.peak.y)).then(a.peak.x.total_cmp(&b.peak.x))
     });
-    suppress(regions, config.min_distance)
+    suppress(regions, min_distance)
 }
 
 /// Measures one set of grid points, of which the first is the strongest.
@@ -86,9 +115,8 @@ fn region(
     let peak = refine(margin, grid.point(members[0]), image);
     let score = f64::from(grid.values()[members[0]]);
     let (right, bottom) = (f64::from(image.width), f64::from(image.height));
-    let at_border =
-        extent.left <= 0.0 || extent.top <= 0.0 || extent.right >= right || extent.bottom >= bottom;
-    let outline = extent.corners().to_vec();
+    let at_border = rect.left <= 0.0 || rect.top <= 0.0 || rect.right >= right || rect.bottom >= bottom;
+    let outline = outline(grid, members);
     Region { class, score, peak, centroid, rect, area, outline, at_border }
 }
 
@@ -251,6 +279,16 @@ mod tests {
             for (i, a) in found.iter().enumerate() {
                 prop_assert!(found[..i].iter().all(|b| a.peak.distance(b.peak) >= min_distance));
             }
+        }
+
+        #[test]
+        fn parts_of_the_map_give_what_the_whole_gives(
+            (map, image) in any_map(), threshold in -5.0_f64..9.0, min_distance in 0.0_f64..120.0
+        ) {
+            let config = RegionConfig { min_distance, ..config(threshold) };
+            let whole = regions_of(&Grid::whole(&map, image), &map, ClassId(0), image, &config);
+            let found = find_regions(&map, ClassId(0), image, &config);
+            prop_assert_eq!(found, in_order(whole, min_distance));
         }
 
         #[test]
