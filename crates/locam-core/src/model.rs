@@ -72,12 +72,6 @@ pub struct ModelSpec {
     /// Network input pixels per pixel of the source images that the patches were cut from, where they all
     /// agree: images of the same kind are scaled by it before they are located on.
     pub image_scale: Option<f64>,
-    /// Micrometres that a network input pixel is wide, where the source images' resolution is known.
-    #[serde(default)]
-    pub microns_per_pixel: Option<f64>,
-    /// What logits are divided by, so that their softmax gives probabilities: fitted on validation data, 1 before.
-    #[serde(default = "one")]
-    pub temperature: f64,
     /// What happens to pixel values.
     pub normalization: Normalization,
     /// The resize filter, e.g. `bilinear-antialias`.
@@ -88,13 +82,9 @@ pub struct ModelSpec {
     pub provenance: Provenance,
 }
 
-const fn one() -> f64 {
-    1.0
-}
-
 impl ModelSpec {
-    /// The version of the format that this program writes. Files of version 1 lack what has a default here.
-    pub const FORMAT: u32 = 2;
+    /// The version of the format that this program writes.
+    pub const FORMAT: u32 = 1;
 
     /// The classes that are sought, with their places in the list of logits.
     pub fn sought_classes(&self) -> impl Iterator<Item = (ClassId, &ClassSpec)> {

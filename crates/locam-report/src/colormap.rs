@@ -1,5 +1,5 @@
 use image::Rgb;
-use locam_core::ScoreMap;
+use locam_core::{ClassId, ScoreMap};
 
 /// The scores at the two ends of a colour scale. One range serves all pictures of a run: a range per picture would
 /// make the brightest place of an empty image look like a find.
@@ -75,6 +75,20 @@ pub fn heat_color(position: f64) -> Rgb<u8> {
         let value = INFERNO.iter().rev().fold(0.0, |sum, coefficients| sum * t + coefficients[channel]);
         (value.clamp(0.0, 1.0) * 255.0).round() as u8
     }))
+}
+
+/// Red, green, blue of a class: the palette of Okabe and Ito, which the colour-blind can tell apart, over and over.
+pub fn class_color(class: ClassId) -> [u8; 3] {
+    const COLORS: [[u8; 3]; 7] = [
+        [0, 114, 178],
+        [230, 159, 0],
+        [0, 158, 115],
+        [213, 94, 0],
+        [204, 121, 167],
+        [86, 180, 233],
+        [240, 228, 66],
+    ];
+    COLORS[class.0 % COLORS.len()]
 }
 
 #[cfg(test)]

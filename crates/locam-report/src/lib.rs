@@ -7,9 +7,11 @@
 
 mod atomic;
 mod canvas;
+mod coco;
 mod colormap;
 mod error;
 mod font;
+mod geojson;
 mod html;
 mod npy;
 mod overlay;
@@ -18,8 +20,10 @@ mod plots;
 mod predictions;
 
 pub use atomic::{write_atomically, write_image};
-pub use colormap::{ScoreRange, heat_color};
+pub use coco::{write_coco, write_coco_results};
+pub use colormap::{ScoreRange, class_color, heat_color};
 pub use error::ReportError;
+pub use geojson::write_geojson;
 pub use html::{Figure, Page, Picture, Section, Table};
 pub use npy::write_npy;
 pub use overlay::{DEFAULT_LONGEST_SIDE, Overlay};

@@ -32,6 +32,8 @@ pub struct Overlay<'a> {
     pub range: ScoreRange,
     /// What was found, drawn as numbered boxes.
     pub regions: &'a [Region],
+    /// The number of the first of them, as the tables count.
+    pub first_number: usize,
     /// What is known to be there, drawn in green; empty where nothing is known.
     pub truths: &'a [Truth],
     /// The line above: the name of the class.
@@ -108,8 +110,8 @@ impl Overlay<'_> {
                 }
             }
         }
-        for (number, rect) in boxes.iter().enumerate() {
-            draw_label(canvas, *rect, &(number + 1).to_string(), style);
+        for (number, rect) in (self.first_number..).zip(&boxes) {
+            draw_label(canvas, *rect, &number.to_string(), style);
         }
     }
 
@@ -275,7 +277,8 @@ mod tests {
         let map = ScoreMap::new(cells, vec![0.0; cells.area() as usize], MapTransform::uniform(0.5, 32.0));
         let range = ScoreRange { low: 0.0, high: 10.0 };
         let (title, unit) = ("white cell", "log-odds");
-        Overlay { image: &picture, map: &map, range, regions, truths, title, unit, longest_side }.draw()
+        let (image, map) = (&picture, &map);
+        Overlay { image, map, range, regions, first_number: 1, truths, title, unit, longest_side }.draw()
     }
 
     fn region(rect: Rect) -> Region {

@@ -26,6 +26,7 @@ const PROBABILITY_DIGITS: i32 = 6;
 #[derive(Serialize)]
 struct Row<'a> {
     image: &'a str,
+    number: usize,
     class: &'a str,
     score: f64,
     probability: f64,
@@ -38,6 +39,7 @@ struct Row<'a> {
     right: f64,
     bottom: f64,
     area: f64,
+    at_border: bool,
 }
 
 #[derive(Serialize)]
@@ -49,6 +51,7 @@ struct JsonImage<'a> {
 
 #[derive(Serialize)]
 struct JsonRegion<'a> {
+    number: usize,
     class: &'a str,
     score: f64,
     probability: f64,
@@ -56,15 +59,18 @@ struct JsonRegion<'a> {
     centroid: Point,
     rect: Rect,
     area: f64,
+    at_border: bool,
+    outline: Vec<[f64; 2]>,
 }
 
 /// Writes the regions of one image as JSON: lengths in pixels of the image, `score` in log-odds, `probability` its
-/// logistic. `class_names` are those of the model, by class.
+/// logistic, `number` counting from 1, `outline` the corners `[x, y]` of a polygon. `class_names` are those of the
+/// model, by class.
 ///
 /// # Errors
 /// When the file can't be written.
 pub fn write_json(path: &Path, record: &ImageRecord, class_names: &[String]) -> Result<(), ReportError> {
-    let regions = record.regions.iter().map(|region| json_region(region, class_names)).collect();
+    let regions = (1..).zip(&record.regions).map(|region| json_region(region, class_names)).collect();
     let image = JsonImage { image: &record.image, size: record.size, regions };
     write_atomically(path, |writer| {
         serde_json::to_writer_pretty(&mut *writer, &image)?;
@@ -72,8 +78,8 @@ pub fn write_json(path: &Path, record: &ImageRecord, class_names: &[String]) -> 
     })
 }
 
-/// Writes the regions of all images as one CSV table with the columns `image, class, score, probability, peak_x, peak_y,
-/// centroid_x, centroid_y, left, top, right, bottom, area`, units as in [`write_json`]. Images without regions have no
+/// Writes the regions of all images as one CSV table with the columns `image, number, class, score, probability, peak_x, peak_y,
+/// centroid_x, centroid_y, left, top, right, bottom, area, at_border`, units as in [`write_json`]. Images without regions have no
 /// rows.
 ///
 /// # Errors
@@ -83,7 +89,7 @@ pub fn write_csv(path: &Path, records: &[ImageRecord], class_names: &[String]) -
         let mut table = csv::WriterBuilder::new().has_headers(false).from_writer(writer);
         table.write_record(COLUMNS).map_err(io::Error::other)?;
         for record in records {
-            for region in &record.regions {
+            for region in (1..).zip(&record.regions) {
                 table.serialize(row(&record.image, region, class_names)).map_err(io::Error::other)?;
             }
         }
@@ -91,8 +97,9 @@ pub fn write_csv(path: &Path, records: &[ImageRecord], class_names: &[String]) -
     })
 }
 
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 15] = [
     "image",
+    "number",
     "class",
     "score",
     "probability",
@@ -105,25 +112,30 @@ const COLUMNS: [&str; 13] = [
     "right",
     "bottom",
     "area",
+    "at_border",
 ];
 
-fn json_region<'a>(region: &Region, class_names: &'a [String]) -> JsonRegion<'a> {
+fn json_region<'a>((number, region): (usize, &Region), class_names: &'a [String]) -> JsonRegion<'a> {
     JsonRegion {
+        number,
         class: class_name(region, class_names),
-        score: rounded(region.score, SCORE_DIGITS),
+        score: rounded_score(region.score),
         probability: probability(region.score),
         peak: rounded_point(region.peak),
         centroid: rounded_point(region.centroid),
         rect: rounded_rect(region.rect),
-        area: rounded(region.area, PIXEL_DIGITS),
+        area: rounded_area(region.area),
+        at_border: region.at_border,
+        outline: corners(&region.outline),
     }
 }
 
-fn row<'a>(image: &'a str, region: &Region, class_names: &'a [String]) -> Row<'a> {
-    let JsonRegion { class, score, probability, peak, centroid, rect, area } =
+fn row<'a>(image: &'a str, region: (usize, &Region), class_names: &'a [String]) -> Row<'a> {
+    let JsonRegion { number, class, score, probability, peak, centroid, rect, area, at_border, .. } =
         json_region(region, class_names);
     Row {
         image,
+        number,
         class,
         score,
         probability,
@@ -136,16 +148,17 @@ fn row<'a>(image: &'a str, region: &Region, class_names: &'a [String]) -> Row<'a
         right: rect.right,
         bottom: rect.bottom,
         area,
+        at_border,
     }
 }
 
 /// The name of a region's class; empty for a class that the model doesn't have.
-fn class_name<'a>(region: &Region, class_names: &'a [String]) -> &'a str {
+pub(crate) fn class_name<'a>(region: &Region, class_names: &'a [String]) -> &'a str {
     class_names.get(region.class.0).map_or("", String::as_str)
 }
 
 /// The logistic of the log-odds, to be written.
-fn probability(score: f64) -> f64 {
+pub(crate) fn probability(score: f64) -> f64 {
     rounded(1.0 / (1.0 + (-score).exp()), PROBABILITY_DIGITS)
 }
 
@@ -153,10 +166,25 @@ fn rounded_point(point: Point) -> Point {
     Point::new(rounded(point.x, PIXEL_DIGITS), rounded(point.y, PIXEL_DIGITS))
 }
 
-fn rounded_rect(rect: Rect) -> Rect {
+pub(crate) fn rounded_rect(rect: Rect) -> Rect {
     let [left, top, right, bottom] =
         [rect.left, rect.top, rect.right, rect.bottom].map(|edge| rounded(edge, PIXEL_DIGITS));
     Rect::new(left, top, right, bottom)
+}
+
+/// Corners `[x, y]`, to be written.
+pub(crate) fn corners(outline: &[Point]) -> Vec<[f64; 2]> {
+    outline.iter().map(|&point| rounded_point(point)).map(|point| [point.x, point.y]).collect()
+}
+
+/// An area in square pixels, to be written.
+pub(crate) fn rounded_area(area: f64) -> f64 {
+    rounded(area, PIXEL_DIGITS)
+}
+
+/// A score in log-odds, to be written.
+pub(crate) fn rounded_score(score: f64) -> f64 {
+    rounded(score, SCORE_DIGITS)
 }
 
 /// To so many digits after the point, without a negative zero.
@@ -167,11 +195,11 @@ fn rounded(value: f64, digits: i32) -> f64 {
 
 #[cfg(test)]
 #[expect(clippy::float_cmp, reason = "these values are exact")]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use locam_core::ClassId;
 
-    fn record() -> ImageRecord {
+    pub(crate) fn record() -> ImageRecord {
         let region = Region {
             class: ClassId(1),
             score: 2.123_456_7,
@@ -185,7 +213,7 @@ mod tests {
         ImageRecord { image: "a, \"b\".png".to_owned(), size: Size::new(640, 480), regions: vec![region] }
     }
 
-    fn names() -> Vec<String> {
+    pub(crate) fn names() -> Vec<String> {
         vec!["background".to_owned(), "white <cell>".to_owned()]
     }
 
@@ -196,8 +224,8 @@ mod tests {
         write_csv(&path, &[record()], &names()).unwrap();
         assert_eq!(
             std::fs::read_to_string(&path).unwrap(),
-            "image,class,score,probability,peak_x,peak_y,centroid_x,centroid_y,left,top,right,bottom,area\n\
-             \"a, \"\"b\"\".png\",white <cell>,2.1235,0.893162,10.0,20.1,11.0,21.6,0.0,1.0,30.3,40.0,1234.6\n"
+            "image,number,class,score,probability,peak_x,peak_y,centroid_x,centroid_y,left,top,right,bottom,area,at_border\n\
+             \"a, \"\"b\"\".png\",1,white <cell>,2.1235,0.893162,10.0,20.1,11.0,21.6,0.0,1.0,30.3,40.0,1234.6,true\n"
         );
     }
 
@@ -216,6 +244,8 @@ mod tests {
         write_json(&path, &record(), &names()).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(json["size"]["width"], 640);
+        assert_eq!(json["regions"][0]["number"], 1);
+        assert_eq!(json["regions"][0]["outline"][2], serde_json::json!([30.3, 40.0]));
         assert_eq!(json["regions"][0]["class"], "white <cell>");
         assert_eq!(json["regions"][0]["score"], 2.1235);
         assert_eq!(json["regions"][0]["rect"]["right"], 30.3);

@@ -243,8 +243,6 @@ impl<'a> Session<'a> {
             patch_size: config.patch_size,
             object_size: data.object_size,
             image_scale: data.image_scale,
-            microns_per_pixel: None,
-            temperature: 1.0,
             normalization: config.normalization,
             resize_filter: RESIZE_FILTER.to_owned(),
             weights_sha256: String::new(),

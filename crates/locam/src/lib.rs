@@ -26,7 +26,7 @@ pub use assessing::{
     Assessed, Calibration, ClassFigures, Evaluation, annotated_items, assess, calibrate, figures, split_name,
     write_assessed,
 };
-pub use bench::{BenchPlan, BenchResult, BenchTask, bench};
+pub use bench::{BenchPlan, BenchResult, BenchTask, bench, peak_memory};
 pub use demo::{DemoPlan, DemoResult, demo};
 pub use error::Error;
 pub use images::find_images;

@@ -6,8 +6,8 @@ use locam_core::ScoreMap;
 use locam_data::{Problem, Strictness};
 use locam_locate::Truth;
 use locam_report::{
-    DEFAULT_LONGEST_SIDE, ImageRecord, Overlay, Panel, ScoreRange, write_csv, write_image, write_json,
-    write_npy,
+    DEFAULT_LONGEST_SIDE, ImageRecord, Overlay, Panel, ScoreRange, write_coco, write_coco_results, write_csv,
+    write_geojson, write_image, write_json, write_npy,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,9 @@ pub(crate) struct Entry<'a> {
 ///
 /// ```text
 /// regions.csv                  all regions of all images
+/// coco.json                    the same as a COCO data set; coco-results.json for COCO's evaluation
 /// json/NAME.json               the regions of one image
+/// geojson/NAME.geojson         the same for QuPath, as detections with outlines
 /// maps/NAME.npy                its class maps: float32 logits [classes, rows, columns]
 /// overlays/NAME-CLASS.png      the margin of a sought class over the image, one colour scale for all images
 /// panels/NAME-CLASS.png        the image, the plain mean, the class's map, the negative mean, four channels
@@ -118,7 +120,7 @@ fn counts(locator: &Locator, located: &Located) -> BTreeMap<String, usize> {
 /// Writes all files of a run of searched images. Pictures come last, since their colour scale needs all maps.
 pub(crate) fn write_entries(locator: &Locator, entries: &[Entry<'_>], out: &Path) -> Result<(), Error> {
     let spec = &locator.model().spec;
-    for folder in ["json", "maps", "overlays", "panels"] {
+    for folder in ["json", "geojson", "maps", "overlays", "panels"] {
         let path = out.join(folder);
         std::fs::create_dir_all(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
     }
@@ -135,8 +137,11 @@ pub(crate) fn write_entries(locator: &Locator, entries: &[Entry<'_>], out: &Path
     for ((entry, record), name) in entries.iter().zip(&records).zip(&names) {
         write_npy(&out.join("maps").join(format!("{name}.npy")), &entry.located.maps)?;
         write_json(&out.join("json").join(format!("{name}.json")), record, &class_names)?;
+        write_geojson(&out.join("geojson").join(format!("{name}.geojson")), record, &class_names)?;
     }
     write_csv(&out.join("regions.csv"), &records, &class_names)?;
+    write_coco(&out.join("coco.json"), &records, &class_names)?;
+    write_coco_results(&out.join("coco-results.json"), &records)?;
     let scales = Scales::of(locator, entries);
     for (entry, name) in entries.iter().zip(&names) {
         let image = locam_data::read_rgb(entry.path)?;
@@ -198,12 +203,15 @@ pub(crate) fn pictures(
     let located = entry.located;
     let draw = |(id, class): (locam_core::ClassId, &locam_core::ClassSpec)| {
         let regions: Vec<_> = located.regions.iter().filter(|region| region.class == id).cloned().collect();
+        // They are in the order of their classes.
+        let first_number = 1 + located.regions.iter().take_while(|region| region.class < id).count();
         let truths: Vec<_> = entry.truths.iter().filter(|truth| truth.class == id).copied().collect();
         let overlay = Overlay {
             image,
             map: &located.margins[id.0],
             range: scales.margins,
             regions: &regions,
+            first_number,
             truths: &truths,
             title: &class.name,
             unit: "log-odds",

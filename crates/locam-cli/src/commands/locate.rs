@@ -35,6 +35,8 @@ pub(crate) fn run(args: &LocateArgs) -> Result<ExitCode> {
     if summary.located == 0 {
         return Err(anyhow!("none of the {} images could be used", images.len()));
     }
-    eprintln!("{} regions on {} images; see {}", summary.regions, summary.located, args.out.display());
+    let peak = locam::peak_memory()
+        .map_or_else(String::new, |bytes| format!(", peak memory {} MB", bytes / 1_000_000));
+    eprintln!("{} regions on {} images{peak}; see {}", summary.regions, summary.located, args.out.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -22,8 +22,6 @@ pub(crate) fn model(arch: ArchName) -> Model {
         patch_size: 96,
         object_size: Some(40.0),
         image_scale: None,
-        microns_per_pixel: None,
-        temperature: 1.0,
         normalization: Normalization::Imagenet,
         resize_filter: "bilinear-antialias".to_owned(),
         weights_sha256: String::new(),

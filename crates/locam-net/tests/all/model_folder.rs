@@ -79,9 +79,9 @@ fn damaged_descriptions_are_told_apart() {
     assert!(error.contains("it is no description of a model"), "{error}");
     let error = error_after(|text| text.replace("\"patch_size\"", "\"patch_seize\""));
     assert!(error.contains("patch_seize"), "{error}");
-    let error = error_after(|text| text.replace("\"format\": 2", "\"format\": 3"));
+    let error = error_after(|text| text.replace("\"format\": 1", "\"format\": 2"));
     assert!(
-        error.contains("its format 3 is newer than 2, which this program knows; update locam"),
+        error.contains("its format 2 is newer than 1, which this program knows; update locam"),
         "{error}"
     );
     let error = error_after(|text| text.replace("squeezenet1_1", "squeezenet9"));
