@@ -21,5 +21,5 @@ pub use confusion::ConfusionMatrix;
 pub use grid::strongest_point;
 pub use margin::margins;
 pub use matching::{Counts, MatchRule, Matches, Truth, TruthShape, match_regions, strongest_point_in_truth};
-pub use regions::{BoxRule, RegionConfig, find_regions};
+pub use regions::{RegionConfig, find_regions};
 pub use threshold::{PLATEAU_TOLERANCE, middle_of_plateau};

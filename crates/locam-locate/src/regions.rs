@@ -17,21 +17,9 @@ pub struct RegionConfig {
     pub min_drop: f64,
     /// Regions of fewer square pixels are dropped.
     pub min_area: f64,
-    /// What a region's rectangle is.
-    pub box_rule: BoxRule,
-}
-
-/// What a region's rectangle is.
-///
-/// A map answers as far as the object weighs in its receptive fields, so a region's extent follows the
-/// threshold as much as the object's outline.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum BoxRule {
-    /// The extent of the region itself.
-    Extent,
-    /// A square of this side (pixels) around the centroid, as far as it lies in the image: the better estimate
-    /// where all objects have about one size.
-    ObjectSize(f64),
+    /// By how much each side of a region's rectangle lies inside its extent, though by no more than a quarter of it:
+    /// a map answers a little beyond an object. Sides at the image's border stay there.
+    pub box_inset: f64,
 }
 
 /// The regions of `class` in an image, from the map of its margin: strongest first, then from top to bottom and left
@@ -108,16 +96,25 @@ fn region(
     let centroid = weighted_middle(grid, members, excess)
         .or_else(|| weighted_middle(grid, members, |i| grid.cell(i).area()))
         .unwrap_or_else(|| grid.point(members[0]));
-    let rect = match config.box_rule {
-        BoxRule::Extent => extent,
-        BoxRule::ObjectSize(side) => Rect::around(centroid, side, side).clamped_to(image),
-    };
+    let rect = inset(extent, config.box_inset, image);
     let peak = refine(margin, grid.point(members[0]), image);
     let score = f64::from(grid.values()[members[0]]);
     let (right, bottom) = (f64::from(image.width), f64::from(image.height));
     let at_border = rect.left <= 0.0 || rect.top <= 0.0 || rect.right >= right || rect.bottom >= bottom;
     let outline = outline(grid, members);
     Region { class, score, peak, centroid, rect, area, outline, at_border }
+}
+
+/// The rectangle whose sides lie inside those of `extent`, save where that reaches the image's border.
+fn inset(extent: Rect, by: f64, image: Size) -> Rect {
+    let axis = |low: f64, high: f64, length: u32| {
+        let by = by.min((high - low) / 4.0);
+        let low_side = if low > 0.0 { low + by } else { low };
+        (low_side, if high < f64::from(length) { high - by } else { high })
+    };
+    let (left, right) = axis(extent.left, extent.right, image.width);
+    let (top, bottom) = axis(extent.top, extent.bottom, image.height);
+    Rect::new(left, top, right, bottom)
 }
 
 /// The mean of the members' middles; `None` where the weights do not sum to a positive number, as those of a plateau
@@ -165,7 +162,7 @@ mod tests {
     const STRIDE: f64 = 32.0;
 
     fn config(threshold: f64) -> RegionConfig {
-        RegionConfig { threshold, min_distance: 0.0, min_drop: 1.0, min_area: 0.0, box_rule: BoxRule::Extent }
+        RegionConfig { threshold, min_distance: 0.0, min_drop: 1.0, min_area: 0.0, box_inset: 0.0 }
     }
 
     /// Cones of height 6 that reach 0 at `radius` pixels, on a ground of -4.
@@ -225,15 +222,19 @@ mod tests {
     }
 
     #[test]
-    fn small_regions_are_dropped_and_boxes_follow_the_rule() {
+    fn small_regions_are_dropped_and_boxes_lie_inside_but_reach_the_border() {
         let image = Size::new(320, 320);
         let map = cones(image, &[(32.5, 160.5)], 60.0);
-        let with = |min_area, box_rule| {
-            find_regions(&map, ClassId(0), image, &RegionConfig { min_area, box_rule, ..config(0.0) })
+        let with = |min_area, box_inset| {
+            find_regions(&map, ClassId(0), image, &RegionConfig { min_area, box_inset, ..config(0.0) })
         };
-        assert!(with(1e5, BoxRule::Extent).is_empty());
-        let rect = with(0.0, BoxRule::ObjectSize(100.0))[0].rect;
-        assert!(rect.left == 0.0 && (rect.height() - 100.0).abs() < 1e-9, "{rect:?}");
+        assert!(with(1e5, 0.0).is_empty());
+        let (extent, inside, least) =
+            (with(0.0, 0.0)[0].rect, with(0.0, 6.0)[0].rect, with(0.0, 1e9)[0].rect);
+        assert_eq!((inside.left, inside.right), (0.0, extent.right - 6.0));
+        assert_eq!((inside.top, inside.bottom), (extent.top + 6.0, extent.bottom - 6.0));
+        assert!((least.height() - extent.height() / 2.0).abs() < 1e-9, "{least:?}");
+        assert!(with(0.0, 6.0)[0].at_border);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::Error;
 use image::RgbImage;
 use locam_core::{Region, ScoreMap, Size};
-use locam_locate::{BoxRule, RegionConfig, find_regions, margins};
+use locam_locate::{RegionConfig, find_regions, margins};
 use locam_net::{
     ChannelChoice, Compute, DeviceChoice, ImageMaps, MIN_INPUT_SIDE, Model, Precision, Predictor, WholeImage,
     class_maps,
@@ -209,8 +209,8 @@ impl Locator {
     }
 
     /// How regions of a class are told apart: peaks nearer than three quarters of an object are one region, and one
-    /// that covers less than a ninth of the object's square is debris or an edge, not an object. Both were chosen on
-    /// validation images.
+    /// that covers less than a ninth of the object's square is debris or an edge, not an object. A map answers about a
+    /// twentieth of an object beyond it. All three were chosen on training and validation images.
     pub(crate) fn region_config(&self, margin: &ScoreMap, threshold: f64) -> RegionConfig {
         let object = self.object_size(margin);
         RegionConfig {
@@ -218,7 +218,7 @@ impl Locator {
             min_distance: 0.75 * object,
             min_drop: 1.0,
             min_area: (object / 3.0).powi(2),
-            box_rule: BoxRule::Extent,
+            box_inset: object / 20.0,
         }
     }
 

@@ -39,7 +39,7 @@ fn all_idb_trains_and_locates() {
     place.ok(&["locate", "--model", "run", "smears/ALL_IDB1/im", "--out", "found", "--scale", "0.5"]);
     assert_eq!(files_in(&place.path("found/maps")), ["Im001_1.npy", "Im002_0.npy"].map(String::from));
     let csv = std::fs::read_to_string(place.path("found/regions.csv")).unwrap();
-    assert!(csv.starts_with("image,class,score,"), "{csv}");
+    assert!(csv.starts_with("image,number,class,score,"), "{csv}");
     let json = std::fs::read_to_string(place.path("found/json/Im001_1.json")).unwrap();
     let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((parsed["size"]["width"].as_u64(), parsed["size"]["height"].as_u64()), (Some(700), Some(500)));
