@@ -18,6 +18,7 @@ mod overlay;
 mod panel;
 mod plots;
 mod predictions;
+mod yolo;
 
 pub use atomic::{write_atomically, write_image};
 pub use coco::{write_coco, write_coco_results};
@@ -30,3 +31,4 @@ pub use overlay::{DEFAULT_LONGEST_SIDE, Overlay};
 pub use panel::Panel;
 pub use plots::{EpochRecord, Plot, confusion_plot, training_curves};
 pub use predictions::{ImageRecord, write_csv, write_json};
+pub use yolo::{write_yolo, write_yolo_classes};

@@ -7,7 +7,7 @@ use locam_data::{Problem, Strictness};
 use locam_locate::Truth;
 use locam_report::{
     DEFAULT_LONGEST_SIDE, ImageRecord, Overlay, Panel, ScoreRange, write_coco, write_coco_results, write_csv,
-    write_geojson, write_image, write_json, write_npy,
+    write_geojson, write_image, write_json, write_npy, write_yolo, write_yolo_classes,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,7 @@ pub(crate) struct Entry<'a> {
 /// coco.json                    the same as a COCO data set; coco-results.json for COCO's evaluation
 /// json/NAME.json               the regions of one image
 /// geojson/NAME.geojson         the same for QuPath, as detections with outlines
+/// yolo/labels/NAME.txt         the same as YOLO's boxes, and yolo/classes.txt
 /// maps/NAME.npy                its class maps: float32 logits [classes, rows, columns]
 /// overlays/NAME-CLASS.png      the margin of a sought class over the image, one colour scale for all images
 /// panels/NAME-CLASS.png        the image, the plain mean, the class's map, the negative mean, four channels
@@ -120,7 +121,7 @@ fn counts(locator: &Locator, located: &Located) -> BTreeMap<String, usize> {
 /// Writes all files of a run of searched images. Pictures come last, since their colour scale needs all maps.
 pub(crate) fn write_entries(locator: &Locator, entries: &[Entry<'_>], out: &Path) -> Result<(), Error> {
     let spec = &locator.model().spec;
-    for folder in ["json", "geojson", "maps", "overlays", "panels"] {
+    for folder in ["json", "geojson", "yolo/labels", "maps", "overlays", "panels"] {
         let path = out.join(folder);
         std::fs::create_dir_all(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
     }
@@ -138,7 +139,9 @@ pub(crate) fn write_entries(locator: &Locator, entries: &[Entry<'_>], out: &Path
         write_npy(&out.join("maps").join(format!("{name}.npy")), &entry.located.maps)?;
         write_json(&out.join("json").join(format!("{name}.json")), record, &class_names)?;
         write_geojson(&out.join("geojson").join(format!("{name}.geojson")), record, &class_names)?;
+        write_yolo(&out.join("yolo/labels").join(format!("{name}.txt")), record)?;
     }
+    write_yolo_classes(&out.join("yolo").join("classes.txt"), &class_names)?;
     write_csv(&out.join("regions.csv"), &records, &class_names)?;
     write_coco(&out.join("coco.json"), &records, &class_names)?;
     write_coco_results(&out.join("coco-results.json"), &records)?;
