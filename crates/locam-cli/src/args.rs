@@ -194,6 +194,10 @@ pub(crate) struct LocatorArgs {
     /// Enlarge images that are too small for the network instead of refusing them
     #[arg(long)]
     pub(crate) upscale: bool,
+    /// Pixels from one cell of the class maps to the next, for objects that touch: half the network's own (16) takes
+    /// 4 times as long, a quarter (8) 16 times [default: the network's own]
+    #[arg(long, value_name = "PIXELS")]
+    pub(crate) stride: Option<u32>,
     /// auto, cpu, cuda or wgpu
     #[arg(long, default_value = "auto")]
     pub(crate) device: String,

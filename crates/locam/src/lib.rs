@@ -18,6 +18,7 @@ mod error;
 mod images;
 mod locating;
 mod models;
+mod passes;
 mod pictures;
 mod training;
 mod writing;

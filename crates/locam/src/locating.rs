@@ -1,12 +1,12 @@
 //! One image in, maps and regions out.
 
 use crate::Error;
+use crate::passes::{interleaved_maps, map_steps};
 use image::RgbImage;
 use locam_core::{Region, ScoreMap, Size};
 use locam_locate::{RegionConfig, find_regions, margins};
 use locam_net::{
-    ChannelChoice, Compute, DeviceChoice, ImageMaps, MIN_INPUT_SIDE, Model, Precision, Predictor, WholeImage,
-    class_maps,
+    ChannelChoice, Compute, DeviceChoice, ImageMaps, MIN_INPUT_SIDE, Model, Precision, Predictor,
 };
 use std::path::Path;
 
@@ -39,6 +39,9 @@ pub struct LocateOptions {
     pub scaling: Scaling,
     /// What happens to images that are too small.
     pub small_images: SmallImages,
+    /// Pixels of the network's input from one cell of the class maps to the next, a part of the network's own stride.
+    /// Half of it takes four passes.
+    pub stride: Option<u32>,
     /// A threshold on the margin for every class instead of the model's own.
     pub threshold: Option<f64>,
     /// Which single channels are kept for the panel.
@@ -52,6 +55,7 @@ impl Default for LocateOptions {
         Self {
             scaling: Scaling::default(),
             small_images: SmallImages::default(),
+            stride: None,
             threshold: None,
             channels: ChannelChoice::None,
             precision: Precision::F32,
@@ -83,6 +87,8 @@ pub struct Located {
 pub struct Locator {
     model: Model,
     predictor: Predictor,
+    /// Cells of the class maps per stride of the network, along one axis.
+    steps: u32,
     options: LocateOptions,
     device_name: String,
 }
@@ -125,7 +131,8 @@ impl Locator {
             _ => {}
         }
         let predictor = Predictor::new(&model, compute, options.precision)?;
-        Ok(Self { model, predictor, options, device_name })
+        let steps = map_steps(predictor.graph(), options.stride)?;
+        Ok(Self { model, predictor, steps, options, device_name })
     }
 
     /// The model.
@@ -162,13 +169,14 @@ impl Locator {
             _ => spec.image_scale.unwrap_or(1.0),
         };
         let shortest = f64::from(size.width.min(size.height));
-        if (shortest * scale).round() >= f64::from(MIN_INPUT_SIDE) {
+        let least = self.least_side();
+        if (shortest * scale).round() >= f64::from(least) {
             return Ok(scale);
         }
         match self.options.small_images {
-            SmallImages::Enlarge => Ok(f64::from(MIN_INPUT_SIDE) / shortest),
+            SmallImages::Enlarge => Ok(f64::from(least) / shortest),
             SmallImages::Refuse => Err(Error::Request(format!(
-                "an image of {size} pixels, scaled by {scale:.3}, is below {MIN_INPUT_SIDE} pixels on a side: its last \
+                "an image of {size} pixels, scaled by {scale:.3}, is below {least} pixels on a side: its last \
                  feature maps would be smaller than those of a training patch, and padding would reach all of \
                  them; give --upscale to enlarge it"
             ))),
@@ -199,12 +207,19 @@ impl Locator {
             .collect()
     }
 
-    /// Size of the objects in pixels of the image that a map lies over. Where the model doesn't know it, half a
+    /// The least side of the network's input, of which passes at finer strides leave out less than a stride.
+    fn least_side(&self) -> u32 {
+        let stride = self.predictor.graph().map_transform().stride.x as u32;
+        MIN_INPUT_SIDE + stride - stride / self.steps
+    }
+
+    /// Size of the objects in pixels of the image that a class map lies over. Where the model doesn't know it, half a
     /// training patch stands for it, which is what the network was shown as one thing.
     pub(crate) fn object_size(&self, map: &ScoreMap) -> f64 {
         let spec = &self.model.spec;
         let stride = map.transform().stride;
-        let input_pixel = stride.x.min(stride.y) / self.predictor.graph().map_transform().stride.x;
+        let steps = f64::from(self.steps);
+        let input_pixel = stride.x.min(stride.y) * steps / self.predictor.graph().map_transform().stride.x;
         spec.object_size.unwrap_or(f64::from(spec.patch_size) / 2.0) * input_pixel
     }
 
@@ -225,7 +240,7 @@ impl Locator {
     fn maps(&self, image: &RgbImage) -> Result<ImageMaps, Error> {
         let size = Size::new(image.width(), image.height());
         let scale = self.scale_for(size)?;
-        let side = |pixels: u32| ((f64::from(pixels) * scale).round() as u32).max(MIN_INPUT_SIDE);
+        let side = |pixels: u32| ((f64::from(pixels) * scale).round() as u32).max(self.least_side());
         let input_size = Size::new(side(size.width), side(size.height));
         let resized;
         let input = if input_size == size {
@@ -234,8 +249,7 @@ impl Locator {
             resized = locam_data::resize(image, input_size)?;
             &resized
         };
-        let mut rows = WholeImage { size: input_size, pixels: input.as_raw() };
-        let found = class_maps(&self.predictor, &mut rows, self.options.channels)?;
+        let found = interleaved_maps(&self.predictor, input, self.steps, self.options.channels)?;
         let scale_x = f64::from(input_size.width) / f64::from(size.width);
         let scale_y = f64::from(input_size.height) / f64::from(size.height);
         let place = |map: ScoreMap| map.for_scaled_input(scale_x, scale_y);

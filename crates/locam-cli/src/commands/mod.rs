@@ -35,8 +35,9 @@ fn open_locator(args: &LocatorArgs, channels: ChannelChoice, threshold: Option<f
         (None, None) => Scaling::AsTrained,
     };
     let small_images = if args.upscale { SmallImages::Enlarge } else { SmallImages::Refuse };
+    let precision = parse(&args.precision)?;
     let options =
-        LocateOptions { scaling, small_images, channels, threshold, precision: parse(&args.precision)? };
+        LocateOptions { scaling, small_images, stride: args.stride, channels, threshold, precision };
     let locator = Locator::open(&args.model, parse(&args.device)?, options)?;
     eprintln!("{} on {}", locator.model().spec.architecture, locator.device_name());
     if let Some(warning) = locator.scale_warning() {
