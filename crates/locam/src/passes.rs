@@ -13,7 +13,7 @@ use locam_net::{ChannelChoice, ImageMaps, Predictor, WholeImage, class_maps};
 pub(crate) fn map_steps(graph: &Graph, stride: Option<u32>) -> Result<u32, Error> {
     let own = graph.map_transform().stride.x as u32;
     let Some(stride) = stride else { return Ok(1) };
-    [1, 2, 4].into_iter().find(|steps| stride * steps == own).ok_or_else(|| {
+    [1, 2, 4].into_iter().find(|steps| own / steps == stride).ok_or_else(|| {
         let (half, quarter) = (own / 2, own / 4);
         Error::Request(format!(
             "a stride of {stride} can't be had from this network; give {own}, {half} or {quarter}"
@@ -46,4 +46,69 @@ pub(crate) fn interleaved_maps(
     }
     let maps = passes.iter().map(|passes| ScoreMap::interleave(passes, steps)).collect();
     Ok(ImageMaps { maps, mean: first.mean, channels: first.channels })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use locam_arch::ArchName;
+    use locam_core::{ClassSpec, ModelSpec, Normalization, Provenance};
+    use locam_net::{Compute, Model, Precision, initial_state};
+
+    fn predictor(arch: ArchName) -> Predictor {
+        let class = |i: usize| ClassSpec { name: format!("class {i}"), background: i == 0, threshold: 0.0 };
+        let spec = ModelSpec {
+            format: ModelSpec::FORMAT,
+            architecture: arch.to_string(),
+            classes: (0..2).map(class).collect(),
+            patch_size: 96,
+            object_size: Some(40.0),
+            image_scale: None,
+            normalization: Normalization::Imagenet,
+            resize_filter: "bilinear-antialias".to_owned(),
+            weights_sha256: String::new(),
+            provenance: Provenance::default(),
+        };
+        let model = Model { spec, weights: initial_state(&arch.graph(), 2, 1) };
+        Predictor::new(&model, &Compute::Cpu, Precision::F32).unwrap()
+    }
+
+    #[test]
+    fn finer_maps_hold_the_networks_own_cells_and_the_shifted_ones_between_them() {
+        for arch in [ArchName::Resnet18, ArchName::Squeezenet1_1] {
+            let predictor = predictor(arch);
+            let image = RgbImage::from_fn(301, 262, |x, y| {
+                image::Rgb([(x * 7 + y * 3) as u8, (x * y / 5) as u8, (x ^ y) as u8])
+            });
+            let own = interleaved_maps(&predictor, &image, 1, ChannelChoice::None).unwrap();
+            for steps in [2, 4] {
+                let fine = interleaved_maps(&predictor, &image, steps, ChannelChoice::None).unwrap();
+                let step = predictor.graph().map_transform().stride.x as u32 / steps;
+                let shifted = imageops::crop_imm(&image, step, 0, 301 - step, 262).to_image();
+                let shifted = interleaved_maps(&predictor, &shifted, 1, ChannelChoice::None).unwrap();
+                for class in 0..2 {
+                    for (map, first) in [(&own.maps[class], 0), (&shifted.maps[class], 1)] {
+                        for row in 0..map.size().height {
+                            for column in 0..map.size().width {
+                                let (place, bits) = ((column, row), map.at(column, row).to_bits());
+                                let found = fine.maps[class].at(column * steps + first, row * steps);
+                                assert_eq!(found.to_bits(), bits, "{arch} at {place:?} of {steps}");
+                            }
+                        }
+                    }
+                }
+                assert_eq!((fine.mean, fine.channels), (own.mean.clone(), own.channels.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn strides_that_do_not_divide_the_networks_are_refused() {
+        let graph = ArchName::Resnet18.graph();
+        assert_eq!(map_steps(&graph, Some(8)).unwrap(), 4);
+        for stride in [0, 7, 64, u32::MAX] {
+            let message = map_steps(&graph, Some(stride)).unwrap_err().to_string();
+            assert!(message.contains("32, 16 or 8"), "{message}");
+        }
+    }
 }
