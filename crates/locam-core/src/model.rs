@@ -32,8 +32,23 @@ pub struct ClassSpec {
     pub name: String,
     /// Whether this class stands for everything that is not sought, and so has no regions of its own.
     pub background: bool,
-    /// The margin (log-odds against all other classes) from which a place belongs to a region.
+    /// What margins (log-odds against all other classes) are divided by, so that their logistic is a probability.
+    #[serde(default = "unscaled")]
+    pub temperature: f64,
+    /// The margin, over the temperature, from which a place belongs to a region.
     pub threshold: f64,
+}
+
+impl ClassSpec {
+    /// A class as training leaves it: found wherever it is likelier than not.
+    pub fn new(name: impl Into<String>, background: bool) -> Self {
+        Self { name: name.into(), background, temperature: unscaled(), threshold: 0.0 }
+    }
+}
+
+/// The temperature of models that were never calibrated.
+fn unscaled() -> f64 {
+    1.0
 }
 
 /// How a model came to be.
@@ -51,7 +66,7 @@ pub struct Provenance {
     pub train_patches: usize,
     /// SHA-256 over the sorted hashes of all training patches.
     pub data_hash: String,
-    /// Where the thresholds were chosen; empty for the default.
+    /// Where the thresholds and temperatures were chosen; empty for the default.
     pub thresholds_from: String,
 }
 
@@ -84,7 +99,7 @@ pub struct ModelSpec {
 
 impl ModelSpec {
     /// The version of the format that this program writes.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 
     /// The classes that are sought, with their places in the list of logits.
     pub fn sought_classes(&self) -> impl Iterator<Item = (ClassId, &ClassSpec)> {

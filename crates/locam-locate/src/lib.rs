@@ -7,6 +7,7 @@
 //! A region is grown on the *margin*, the log-odds of a class against all others together. It is 0 where the class
 //! is as likely as not, so one threshold means the same thing for two classes and for twenty.
 
+mod calibration;
 mod confusion;
 mod grid;
 mod islands;
@@ -17,6 +18,7 @@ mod regions;
 mod threshold;
 mod watershed;
 
+pub use calibration::{Reliability, ReliabilityBin, Verdict, fit_temperature, logistic, reliability};
 pub use confusion::ConfusionMatrix;
 pub use grid::strongest_point;
 pub use margin::margins;

@@ -112,6 +112,23 @@ fn read_spec(path: &Path) -> Result<ModelSpec, NetError> {
                 format!("its format {format} is newer than {known}, which this program knows; update locam");
             Err(content_error(path, reason))
         }
-        _ => serde_json::from_value(value).map_err(damaged),
+        _ => checked(serde_json::from_value(value).map_err(damaged)?, path),
+    }
+}
+
+/// A description whose numbers make sense.
+fn checked(spec: ModelSpec, path: &Path) -> Result<ModelSpec, NetError> {
+    let senseless = |class: &&locam_core::ClassSpec| {
+        !(class.temperature.is_finite() && class.temperature > 0.0 && class.threshold.is_finite())
+    };
+    match spec.classes.iter().find(senseless) {
+        None => Ok(spec),
+        Some(class) => {
+            let reason = format!(
+                "its class {} has the temperature {} and the threshold {}, which make no sense; calibrate or train again",
+                class.name, class.temperature, class.threshold
+            );
+            Err(content_error(path, reason))
+        }
     }
 }

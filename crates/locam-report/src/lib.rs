@@ -29,6 +29,6 @@ pub use html::{Figure, Page, Picture, Section, Table};
 pub use npy::write_npy;
 pub use overlay::{DEFAULT_LONGEST_SIDE, Overlay};
 pub use panel::Panel;
-pub use plots::{EpochRecord, Plot, confusion_plot, training_curves};
+pub use plots::{EpochRecord, Plot, confusion_plot, reliability_plot, training_curves};
 pub use predictions::{ImageRecord, write_csv, write_json};
 pub use yolo::{write_yolo, write_yolo_classes};

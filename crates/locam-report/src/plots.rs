@@ -1,7 +1,7 @@
 use crate::{ReportError, font};
 use image::imageops::{self, FilterType};
 use image::{ImageFormat, RgbImage};
-use locam_locate::ConfusionMatrix;
+use locam_locate::{ConfusionMatrix, ReliabilityBin};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::register_font;
@@ -9,6 +9,7 @@ use std::io::Cursor;
 
 mod confusion;
 mod curves;
+mod reliability;
 
 /// Pixels of the PNG per unit of the SVG.
 const PNG_SCALE: u32 = 2;
@@ -66,6 +67,14 @@ pub fn training_curves(epochs: &[EpochRecord]) -> Result<Plot, ReportError> {
 /// When the plotting library fails.
 pub fn confusion_plot(matrix: &ConfusionMatrix, class_names: &[String]) -> Result<Plot, ReportError> {
     render("the confusion matrix", &confusion::Table::new(matrix, class_names))
+}
+
+/// Per class the share of regions that are objects over the probability that was said of them; on the diagonal both agree.
+///
+/// # Errors
+/// When the plotting library fails.
+pub fn reliability_plot(classes: &[(String, Vec<ReliabilityBin>)]) -> Result<Plot, ReportError> {
+    render("the reliability curve", &reliability::Curves::new(classes))
 }
 
 /// What can be drawn on every backend.
@@ -165,6 +174,19 @@ mod tests {
         for epochs in [vec![], vec![broken], epochs()[..1].to_vec()] {
             assert!(training_curves(&epochs).is_ok());
         }
+    }
+
+    #[test]
+    fn reliability_names_its_classes_and_draws_none_and_single_bins() {
+        let bin = |probability, hit_rate| ReliabilityBin { count: 7, probability, hit_rate };
+        let classes = [
+            ("blast".to_owned(), vec![bin(0.55, 0.4), bin(0.97, 1.0)]),
+            ("healthy".to_owned(), vec![bin(0.7, 0.0)]),
+            ("none".to_owned(), Vec::new()),
+        ];
+        let plot = reliability_plot(&classes).unwrap();
+        assert!(plot.svg.contains("blast (14 regions)") && plot.svg.contains("none (0 regions)"));
+        assert!(reliability_plot(&[]).is_ok());
     }
 
     #[test]

@@ -49,7 +49,7 @@ fn store(folder: &Path, count: u32, split: Split) -> Arc<PatchStore> {
 
 fn data(folder: &Path) -> TrainData {
     std::fs::create_dir_all(folder).unwrap();
-    let class = |name: &str| ClassSpec { name: name.to_owned(), background: false, threshold: 0.0 };
+    let class = |name: &str| ClassSpec::new(name, false);
     TrainData {
         classes: vec![class("grey"), class("red")],
         train: store(folder, 22, Split::Train),
@@ -216,7 +216,7 @@ fn data_that_cannot_be_trained_on_are_refused_before_any_work() {
     let mut one_class = good.clone();
     one_class.classes.truncate(1);
     let mut unused_class = good.clone();
-    unused_class.classes.push(ClassSpec { name: "blue".to_owned(), background: false, threshold: 0.0 });
+    unused_class.classes.push(ClassSpec::new("blue", false));
     let mut empty = good.clone();
     empty.test = Some(store(folder.path(), 0, Split::Test));
     let other_size = TrainConfig { patch_size: 96, ..config() };

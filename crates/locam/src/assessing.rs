@@ -1,11 +1,13 @@
 //! Annotated whole images beside what was found on them: choosing thresholds, and counting hits.
 
+use crate::pictures::{reliability_curves, write_plot};
 use crate::writing::{Entry, write_entries};
 use crate::{Error, Located, Locator};
-use locam_core::{ClassId, ScoreMap};
+use locam_core::{ClassId, ClassSpec, Region, ScoreMap};
 use locam_data::{Dataset, Item, Label, Problem, Shape, Split};
 use locam_locate::{
-    Counts, MatchRule, Truth, TruthShape, find_regions, match_regions, strongest_point_in_truth,
+    Counts, MatchRule, Matches, Reliability, ReliabilityBin, Truth, TruthShape, Verdict, find_regions,
+    fit_temperature, match_regions, reliability, strongest_point_in_truth,
 };
 use locam_report::write_atomically;
 use rayon::prelude::*;
@@ -17,7 +19,7 @@ use std::path::{Path, PathBuf};
 pub struct ClassFigures {
     /// The class.
     pub class: String,
-    /// The margin from which a place belonged to a region.
+    /// The log-odds from which a place belonged to a region.
     pub threshold: f64,
     /// Regions whose centroid lies in an object of the class, each object taken once.
     pub hits: usize,
@@ -39,6 +41,11 @@ pub struct ClassFigures {
     pub boxes_overlapped: Option<usize>,
     /// Mean over images of the difference between regions and objects, without its sign.
     pub count_error: f64,
+    /// How far the probabilities of regions are from the share of them that are objects, over all regions that are
+    /// likelier than not.
+    pub expected_calibration_error: f64,
+    /// The same regions by their probability, in tenths of what lies between 0.5 and 1.
+    pub reliability: Vec<ReliabilityBin>,
 }
 
 /// What an evaluation gave.
@@ -166,7 +173,7 @@ pub fn figures(locator: &Locator, assessed: &[Assessed], unreadable: usize) -> E
     let classes = spec
         .sought_classes()
         .filter(|&(id, _)| is_annotated(id, assessed))
-        .map(|(id, class)| class_figures(locator, id, &class.name, class.threshold, assessed))
+        .map(|(id, class)| class_figures(locator, id, class, assessed))
         .collect();
     Evaluation { images: assessed.len(), unreadable, classes }
 }
@@ -176,13 +183,7 @@ fn is_annotated(id: ClassId, assessed: &[Assessed]) -> bool {
     assessed.iter().any(|one| one.truths.iter().any(|truth| truth.class == id))
 }
 
-fn class_figures(
-    locator: &Locator,
-    id: ClassId,
-    name: &str,
-    threshold: f64,
-    all: &[Assessed],
-) -> ClassFigures {
+fn class_figures(locator: &Locator, id: ClassId, class: &ClassSpec, all: &[Assessed]) -> ClassFigures {
     let mut counts = Counts::default();
     let (mut pointing_hits, mut pointing_images, mut overlapped, mut boxes, mut difference) =
         (0, 0, 0, 0, 0.0);
@@ -204,9 +205,11 @@ fn class_figures(
             }
         }
     }
+    let Reliability { bins, expected_calibration_error } =
+        reliability(&verdicts(locator, id, class, all), EVEN, RELIABILITY_BINS);
     ClassFigures {
-        class: name.to_owned(),
-        threshold,
+        class: class.name.clone(),
+        threshold: class.threshold,
         hits: counts.true_positives,
         false_alarms: counts.false_positives,
         misses: counts.misses,
@@ -217,6 +220,8 @@ fn class_figures(
         pointing_images,
         boxes_overlapped: (boxes > 0).then_some(overlapped),
         count_error: difference / all.len() as f64,
+        expected_calibration_error,
+        reliability: bins,
     }
 }
 
@@ -225,57 +230,114 @@ fn match_rule(locator: &Locator, margin: &ScoreMap) -> MatchRule {
     MatchRule::Centroid { radius: locator.object_size(margin) / 2.0 }
 }
 
-/// A threshold that was chosen, and what it gives on the images that it was chosen on.
+/// What is as likely as not.
+const EVEN: f64 = 0.5;
+/// Bins of a reliability curve.
+const RELIABILITY_BINS: usize = 10;
+
+/// What was chosen for a class, and what it gives on the images that it was chosen on.
 #[derive(Clone, Debug, Serialize)]
 pub struct Calibration {
     /// The class.
     pub class: String,
-    /// The chosen margin.
+    /// What its margins are divided by.
+    pub temperature: f64,
+    /// The chosen log-odds, margins over the temperature.
     pub threshold: f64,
     /// F1 at it.
     pub f1: f64,
     /// F1 at the model's threshold before.
     pub f1_before: f64,
+    /// The expected calibration error with the temperature.
+    pub calibration_error: f64,
+    /// That with the temperature before.
+    pub calibration_error_before: f64,
 }
 
-/// Margins that are tried as thresholds.
+/// Margins, not yet over a temperature, that are tried as thresholds.
 fn candidates() -> Vec<f64> {
     (-8..=48).map(|step| f64::from(step) * 0.25).collect()
 }
 
-/// Chooses for every class the threshold of highest F1 on these images.
+/// Chooses for every class the threshold of highest F1 on these images, and the temperature that makes the scores of
+/// regions the log-odds of their being objects.
 ///
 /// Several thresholds often give nearly the same F1; the middle of the longest such stretch is taken, since its
-/// ends are where other images would fall off.
+/// ends are where other images would fall off. The temperature is fitted to the regions that are likelier than not,
+/// found or not at the threshold, so that their probabilities tell more than what was kept.
 pub fn calibrate(locator: &Locator, assessed: &[Assessed]) -> Vec<Calibration> {
     let spec = &locator.model().spec;
     spec.sought_classes()
         .filter(|&(id, _)| is_annotated(id, assessed))
-        .map(|(id, class)| {
-            let f1 = |threshold: f64| counts_at(locator, id, threshold, assessed).f1();
-            let swept: Vec<(f64, f64)> =
-                candidates().par_iter().map(|&threshold| (threshold, f1(threshold))).collect();
-            let threshold = locam_locate::middle_of_plateau(&swept);
-            Calibration {
-                class: class.name.clone(),
-                threshold,
-                f1: f1(threshold),
-                f1_before: f1(class.threshold),
-            }
-        })
+        .map(|(id, class)| calibrate_class(locator, id, class, assessed))
         .collect()
 }
 
-fn counts_at(locator: &Locator, id: ClassId, threshold: f64, assessed: &[Assessed]) -> Counts {
+fn calibrate_class(locator: &Locator, id: ClassId, class: &ClassSpec, assessed: &[Assessed]) -> Calibration {
+    let f1 = |threshold: f64| counts_at(locator, id, class, threshold, assessed).f1();
+    let swept: Vec<(f64, f64)> = candidates()
+        .par_iter()
+        .map(|margin| margin / class.temperature)
+        .map(|threshold| (threshold, f1(threshold)))
+        .collect();
+    let threshold = locam_locate::middle_of_plateau(&swept);
+    let before = verdicts(locator, id, class, assessed);
+    let factor = fit_temperature(&before);
+    let over = |verdict: &Verdict| Verdict { score: verdict.score / factor, ..*verdict };
+    let after: Vec<Verdict> = before.iter().map(over).collect();
+    let error =
+        |verdicts: &[Verdict]| reliability(verdicts, EVEN, RELIABILITY_BINS).expected_calibration_error;
+    Calibration {
+        class: class.name.clone(),
+        temperature: class.temperature * factor,
+        threshold: threshold / factor,
+        f1: f1(threshold),
+        f1_before: f1(class.threshold),
+        calibration_error: error(&after),
+        calibration_error_before: error(&before),
+    }
+}
+
+/// The regions of a class from some log-odds on, and which of them are objects.
+fn matched_at(
+    locator: &Locator,
+    id: ClassId,
+    class: &ClassSpec,
+    threshold: f64,
+    one: &Assessed,
+) -> (Vec<Region>, Matches) {
+    let margin = &one.located.margins[id.0];
+    let config = locator.region_config(class, margin, threshold);
+    let regions = find_regions(margin, id, one.located.size, &config);
+    let truths: Vec<Truth> = one.truths.iter().filter(|truth| truth.class == id).copied().collect();
+    let matches = match_regions(&regions, &truths, match_rule(locator, margin));
+    (regions, matches)
+}
+
+fn counts_at(
+    locator: &Locator,
+    id: ClassId,
+    class: &ClassSpec,
+    threshold: f64,
+    assessed: &[Assessed],
+) -> Counts {
     let mut counts = Counts::default();
     for one in assessed {
-        let margin = &one.located.margins[id.0];
-        let config = locator.region_config(margin, threshold);
-        let regions = find_regions(margin, id, one.located.size, &config);
-        let truths: Vec<Truth> = one.truths.iter().filter(|truth| truth.class == id).copied().collect();
-        counts += match_regions(&regions, &truths, match_rule(locator, margin)).counts();
+        counts += matched_at(locator, id, class, threshold, one).1.counts();
     }
     counts
+}
+
+/// The scores of all regions of a class that are likelier than not, and whether they are objects.
+fn verdicts(locator: &Locator, id: ClassId, class: &ClassSpec, assessed: &[Assessed]) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    for one in assessed {
+        let (regions, matches) = matched_at(locator, id, class, 0.0, one);
+        let mut is_hit = vec![false; regions.len()];
+        matches.hits.iter().for_each(|&(region, _)| is_hit[region] = true);
+        verdicts.extend(regions.iter().zip(is_hit).map(|(region, hit)| Verdict { score: region.score, hit }));
+    }
+    verdicts
 }
 
 /// Annotated images as they are written and drawn.
@@ -284,7 +346,7 @@ pub(crate) fn entries(assessed: &[Assessed]) -> Vec<Entry<'_>> {
 }
 
 /// Writes for annotated images what `locam locate` writes, with the truth drawn in, and the figures as
-/// `evaluation.json`.
+/// `evaluation.json`, `reliability.svg` and `reliability.png`.
 ///
 /// # Errors
 /// Files that can't be written.
@@ -296,5 +358,6 @@ pub fn write_assessed(
 ) -> Result<(), Error> {
     write_entries(locator, &entries(assessed), out)?;
     let json = serde_json::to_vec_pretty(evaluation).map_err(|e| Error::Request(e.to_string()))?;
-    Ok(write_atomically(&out.join("evaluation.json"), |file| file.write_all(&json))?)
+    write_atomically(&out.join("evaluation.json"), |file| file.write_all(&json))?;
+    write_plot(out, "reliability", &reliability_curves(evaluation)?)
 }

@@ -81,7 +81,7 @@ pub fn demo(
     let untuned = open(&run)?;
     let (val, _) = assess(&untuned, &data, &annotated_items(&data, Some(Split::Val))?, &mut |_| {})?;
     let chosen = calibrate(&untuned, &val);
-    models::store_thresholds(&run, &chosen, &format!("{} generated validation fields", val.len()))?;
+    models::store_calibration(&run, &chosen, &format!("{} generated validation fields", val.len()))?;
 
     let locator = open(&run)?;
     let items = annotated_items(&data, Some(Split::Test))?;

@@ -56,12 +56,15 @@ fn training(shown: &Shown<'_>) -> Result<Section, Error> {
     if let Some(test) = shown.summary.test.as_ref().or(shown.summary.val.as_ref()) {
         drawings.push(plots::confusion(test, shown.class_names)?.svg);
     }
+    drawings.push(plots::reliability_curves(shown.evaluation)?.svg);
     let config = shown.config;
     Ok(Section {
         title: "Training".to_owned(),
         text: format!(
             "{} patches of {2}x{2} pixels, {1} epochs, {3} from random weights. The epoch with the best validation \
-             accuracy, number {4}, was kept. The confusion matrix is on patches that took no part in any choice.",
+             accuracy, number {4}, was kept. The confusion matrix is on patches, \
+             and the curve of how often regions are cells, over the probability that is said of them, on fields, that \
+             took no part in any choice.",
             shown.locator.model().spec.provenance.train_patches,
             config.epochs,
             config.patch_size,
@@ -75,7 +78,17 @@ fn training(shown: &Shown<'_>) -> Result<Section, Error> {
 }
 
 fn figures_table(shown: &Shown<'_>) -> Table {
-    let columns = ["class", "threshold", "found", "missed", "false alarms", "precision", "recall", "F1"];
+    let columns = [
+        "class",
+        "threshold",
+        "found",
+        "missed",
+        "false alarms",
+        "precision",
+        "recall",
+        "F1",
+        "calibration error",
+    ];
     let rows = shown.evaluation.classes.iter().map(|class| {
         vec![
             class.class.clone(),
@@ -86,6 +99,7 @@ fn figures_table(shown: &Shown<'_>) -> Table {
             format!("{:.3}", class.precision),
             format!("{:.3}", class.recall),
             format!("{:.3}", class.f1),
+            format!("{:.3}", class.expected_calibration_error),
         ]
     });
     Table {

@@ -6,7 +6,7 @@
 //! 1. [`Dataset::open`] reads labelled data as they are laid out, [`prepare`] splits them and cuts patches;
 //! 2. [`train_run`] trains a network into a run folder that survives being killed;
 //! 3. [`Locator`] lays a trained model over whole images, [`locate_all`] writes what it finds;
-//! 4. [`calibrate`] chooses thresholds on validation images, [`figures`] counts hits on others;
+//! 4. [`calibrate`] chooses thresholds and temperatures on validation images, [`figures`] counts hits on others;
 //! 5. [`demo`] does all of it on generated smears.
 
 mod assessing;
@@ -37,6 +37,7 @@ pub use locam_data::{
     Dataset, Inspection, Layout, OpenOptions, Problem, SmearPlan, Split, Strictness, contact_sheet, inspect,
     write_patches, write_smears,
 };
+pub use locam_locate::ReliabilityBin;
 pub use locam_net::{ChannelChoice, DeviceChoice, Model, Precision};
 pub use locam_report::write_image;
 pub use locam_train::{
@@ -44,6 +45,6 @@ pub use locam_train::{
     TrainConfig, Weights,
 };
 pub use locating::{LocateOptions, Located, Locator, Scaling, SmallImages};
-pub use models::{export_weights, show_model, store_thresholds};
+pub use models::{export_weights, show_model, store_calibration};
 pub use training::{Prepared, patch_plan, prepare, train_run};
 pub use writing::{LocateEvent, LocateSummary, locate_all};

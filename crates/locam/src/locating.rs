@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::passes::{interleaved_maps, map_steps};
 use image::RgbImage;
-use locam_core::{Region, ScoreMap, Size};
+use locam_core::{ClassSpec, Region, ScoreMap, Size};
 use locam_locate::{RegionConfig, find_regions, margins};
 use locam_net::{
     ChannelChoice, Compute, DeviceChoice, ImageMaps, MIN_INPUT_SIDE, Model, Precision, Predictor,
@@ -42,7 +42,7 @@ pub struct LocateOptions {
     /// Pixels of the network's input from one cell of the class maps to the next, a part of the network's own stride.
     /// Half of it takes four passes.
     pub stride: Option<u32>,
-    /// A threshold on the margin for every class instead of the model's own.
+    /// A threshold on the margin over the temperature, for every class instead of the model's own.
     pub threshold: Option<f64>,
     /// Which single channels are kept for the panel.
     pub channels: ChannelChoice,
@@ -72,7 +72,7 @@ pub struct Located {
     pub scale: f64,
     /// Per class the logits with bias.
     pub maps: Vec<ScoreMap>,
-    /// Per class the log-odds against all others.
+    /// Per class the log-odds against all others, over the class's temperature.
     pub margins: Vec<ScoreMap>,
     /// The plain mean of all feature channels.
     pub mean: ScoreMap,
@@ -190,18 +190,27 @@ impl Locator {
     pub fn locate(&self, image: &RgbImage) -> Result<Located, Error> {
         let ImageMaps { maps, mean, channels } = self.maps(image)?;
         let size = Size::new(image.width(), image.height());
-        let margins = margins(&maps);
+        let margins = self.calibrated(margins(&maps));
         let regions = self.regions(&margins, size, self.options.threshold);
         Ok(Located { size, scale: self.scale_for(size)?, maps, margins, mean, channels, regions })
     }
 
-    /// The regions of every sought class in maps of margins.
+    /// Margins whose logistic is a probability, as far as the model was calibrated.
+    fn calibrated(&self, margins: Vec<ScoreMap>) -> Vec<ScoreMap> {
+        let over = |(margin, class): (ScoreMap, &ClassSpec)| {
+            let values = margin.values().iter().map(|&value| (f64::from(value) / class.temperature) as f32);
+            margin.with_values(values.collect())
+        };
+        margins.into_iter().zip(&self.model.spec.classes).map(over).collect()
+    }
+
+    /// The regions of every sought class in maps of margins over their temperatures.
     pub(crate) fn regions(&self, margins: &[ScoreMap], size: Size, threshold: Option<f64>) -> Vec<Region> {
         let sought = self.model.spec.sought_classes();
         sought
             .flat_map(|(id, class)| {
                 let margin = &margins[id.0];
-                let config = self.region_config(margin, threshold.unwrap_or(class.threshold));
+                let config = self.region_config(class, margin, threshold.unwrap_or(class.threshold));
                 find_regions(margin, id, size, &config)
             })
             .collect()
@@ -225,13 +234,14 @@ impl Locator {
 
     /// How regions of a class are told apart: peaks nearer than three quarters of an object are one region, and one
     /// that covers less than a ninth of the object's square is debris or an edge, not an object. A map answers about a
-    /// twentieth of an object beyond it. All three were chosen on training and validation images.
-    pub(crate) fn region_config(&self, margin: &ScoreMap, threshold: f64) -> RegionConfig {
+    /// twentieth of an object beyond it. All three were chosen on training and validation images. What the regions are does
+    /// not depend on the temperature.
+    pub(crate) fn region_config(&self, class: &ClassSpec, margin: &ScoreMap, threshold: f64) -> RegionConfig {
         let object = self.object_size(margin);
         RegionConfig {
             threshold,
             min_distance: 0.75 * object,
-            min_drop: 1.0,
+            min_drop: 1.0 / class.temperature,
             min_area: (object / 3.0).powi(2),
             box_inset: object / 20.0,
         }

@@ -2,7 +2,7 @@
 
 use crate::{Calibration, Error};
 use locam_arch::ArchName;
-use locam_core::Size;
+use locam_core::{ModelSpec, Size};
 use locam_net::{Model, write_safetensors};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -49,7 +49,7 @@ fn describe(model: &Model) -> Result<(ArchName, usize, String), Error> {
         let role = if class.background {
             "background".to_owned()
         } else {
-            format!("threshold {:.2}", class.threshold)
+            format!("threshold {:.2}, temperature {:.2}", class.threshold, class.temperature)
         };
         let _ = writeln!(text, "class {} ({role})", class.name);
     }
@@ -78,17 +78,20 @@ pub fn export_weights(folder: &Path, out: &Path) -> Result<(), Error> {
     Ok(write_safetensors(out, &Model::load(folder)?.weights)?)
 }
 
-/// Puts chosen thresholds into the model's description.
+/// Puts chosen thresholds and temperatures into the model's description.
 ///
 /// # Errors
 /// A folder without a sound model, a file that can't be written.
-pub fn store_thresholds(folder: &Path, chosen: &[Calibration], source: &str) -> Result<(), Error> {
+pub fn store_calibration(folder: &Path, chosen: &[Calibration], source: &str) -> Result<(), Error> {
     let mut model = Model::load(folder)?;
     for class in &mut model.spec.classes {
         if let Some(calibration) = chosen.iter().find(|calibration| calibration.class == class.name) {
             class.threshold = calibration.threshold;
+            class.temperature = calibration.temperature;
         }
     }
+    // Older programs would take the new scores for the old.
+    model.spec.format = ModelSpec::FORMAT;
     source.clone_into(&mut model.spec.provenance.thresholds_from);
     Ok(model.save_spec(folder)?)
 }

@@ -56,7 +56,7 @@ mod tests {
     use locam_net::{Compute, Model, Precision, initial_state};
 
     fn predictor(arch: ArchName) -> Predictor {
-        let class = |i: usize| ClassSpec { name: format!("class {i}"), background: i == 0, threshold: 0.0 };
+        let class = |i: usize| ClassSpec::new(format!("class {i}"), i == 0);
         let spec = ModelSpec {
             format: ModelSpec::FORMAT,
             architecture: arch.to_string(),

@@ -1,7 +1,10 @@
-//! The pictures of a run: curves and confusion matrix as SVG and PNG.
+//! The plots of a run, as SVG and PNG: curves, confusion matrix, reliability.
 
-use crate::Error;
-use locam_report::{EpochRecord, Plot, confusion_plot, training_curves, write_atomically, write_image};
+use crate::{ClassFigures, Error, Evaluation as Found};
+use locam_locate::ReliabilityBin;
+use locam_report::{
+    EpochRecord, Plot, confusion_plot, reliability_plot, training_curves, write_atomically, write_image,
+};
 use locam_train::{EpochMetrics, Evaluation, Summary};
 use std::path::Path;
 
@@ -37,7 +40,15 @@ pub(crate) fn write_training_pictures(
     Ok(())
 }
 
-fn write_plot(folder: &Path, name: &str, plot: &Plot) -> Result<(), Error> {
+/// How often regions of each class are objects, over the probability that is said of them.
+pub(crate) fn reliability_curves(found: &Found) -> Result<Plot, Error> {
+    let bins = |class: &ClassFigures| (class.class.clone(), class.reliability.clone());
+    let classes: Vec<(String, Vec<ReliabilityBin>)> = found.classes.iter().map(bins).collect();
+    Ok(reliability_plot(&classes)?)
+}
+
+/// A plot as `NAME.svg` and `NAME.png`.
+pub(crate) fn write_plot(folder: &Path, name: &str, plot: &Plot) -> Result<(), Error> {
     write_atomically(&folder.join(format!("{name}.svg")), |file| file.write_all(plot.svg.as_bytes()))?;
     write_image(&folder.join(format!("{name}.png")), &plot.picture)?;
     Ok(())

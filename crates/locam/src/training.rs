@@ -71,11 +71,7 @@ pub fn prepare(data: &Dataset, config: &TrainConfig) -> Result<Prepared, Error> 
     problems.sort();
     problems.dedup();
     let image_scale = image_scale(&train, config.patch_size);
-    let classes = set.classes.iter().map(|class| ClassSpec {
-        name: class.name.clone(),
-        background: class.background,
-        threshold: 0.0,
-    });
+    let classes = set.classes.iter().map(|class| ClassSpec::new(&class.name, class.background));
     let object_size = object_size(&set, config, image_scale);
     let data = TrainData { classes: classes.collect(), train, val, test, object_size, image_scale };
     Ok(Prepared { data, problems })

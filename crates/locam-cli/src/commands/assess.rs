@@ -4,7 +4,7 @@ use crate::progress::{Style, bar, warn_of};
 use anyhow::Result;
 use locam::{
     Assessed, ChannelChoice, ClassFigures, Evaluation, Locator, Problem, Split, annotated_items, assess,
-    figures, split_name, store_thresholds, write_assessed,
+    figures, split_name, store_calibration, write_assessed,
 };
 use std::process::ExitCode;
 
@@ -20,13 +20,19 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
     let chosen = locam::calibrate(&locator, &assessed);
     for class in &chosen {
         println!(
-            "{}: threshold {:.2} (F1 {:.3}; {:.3} at the threshold before)",
-            class.class, class.threshold, class.f1, class.f1_before
+            "{}: threshold {:.2} (F1 {:.3}; {:.3} before), temperature {:.2} (calibration error {:.3}; {:.3} before)",
+            class.class,
+            class.threshold,
+            class.f1,
+            class.f1_before,
+            class.temperature,
+            class.calibration_error,
+            class.calibration_error_before
         );
     }
     let source =
         format!("{} images, {} split of {}", assessed.len(), split_name(split), args.truth.data.display());
-    store_thresholds(&args.truth.locator.model, &chosen, &source)?;
+    store_calibration(&args.truth.locator.model, &chosen, &source)?;
     eprintln!("stored in {}", args.truth.locator.model.display());
     Ok(ExitCode::SUCCESS)
 }
@@ -93,7 +99,8 @@ fn class_lines(class: &ClassFigures) -> String {
     format!(
         "{} (threshold {:.2})\n  hits                    {} of {objects}\n  false alarms            {}\n  \
          precision               {:.3}\n  recall                  {:.3}\n  F1                      {:.3}\n  \
-         strongest point inside  {} of {} images with such objects\n{overlap}  count error per image   {:.3}\n",
+         strongest point inside  {} of {} images with such objects\n{overlap}  count error per image   {:.3}\n  \
+         calibration error       {:.3}\n",
         class.class,
         class.threshold,
         class.hits,
@@ -104,5 +111,6 @@ fn class_lines(class: &ClassFigures) -> String {
         class.pointing_hits,
         class.pointing_images,
         class.count_error,
+        class.expected_calibration_error,
     )
 }

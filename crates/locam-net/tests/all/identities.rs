@@ -14,7 +14,7 @@ use locam_net::{
 const KINDS: [ArchName; 3] = [ArchName::Resnet18, ArchName::Squeezenet1_1, ArchName::MobilenetV2];
 
 pub(crate) fn model(arch: ArchName) -> Model {
-    let class = |i| ClassSpec { name: format!("class {i}"), background: i == 0, threshold: 0.0 };
+    let class = |i| ClassSpec::new(format!("class {i}"), i == 0);
     let spec = ModelSpec {
         format: ModelSpec::FORMAT,
         architecture: arch.to_string(),
