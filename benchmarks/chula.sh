@@ -24,7 +24,7 @@ for points in "$shared"/data/chula-rbc/*.txt; do
 done
 
 # Cells are about 40 pixels wide, 80 in the patches; a hit is at most half of that from a point: 20 pixels.
-locam train "$fields" --window 48 --background 100 --patch-size 96 --patch-object-size 80 --out "$run" \
+locam train "$fields" --window 48 --background 100 --patch-size 97 --patch-object-size 80 --out "$run" \
   --weights "$shared/weights/resnet18_imagenet_f16.safetensors" --normalization imagenet \
   --epochs 6 --learning-rate 0.001 --schedule cosine --flips --turns
 locam calibrate --model "$run" --stride 16 "$fields" --split val

@@ -18,8 +18,8 @@ python3 -m zipfile -e "$shared/data/omniglot/images_background_small1.zip" "$run
 cargo run --quiet --release -p locam-data --example omniglot_pages -- \
   "$run-drawings/images_background_small1" "$character" "$pages"
 
-locam train "$pages" --window 128 --background 20 --patch-size 128 --out "$run" \
+locam train "$pages" --window 129 --background 20 --patch-size 129 --out "$run" \
   --weights "$shared/weights/resnet18_imagenet_f16.safetensors" --normalization imagenet \
-  --epochs 8 --learning-rate 0.002 --schedule cosine
+  --epochs 4 --learning-rate 0.002 --schedule cosine
 locam calibrate --model "$run" "$pages" --split val
 locam evaluate --model "$run" "$pages" --split test --out "$run/test"

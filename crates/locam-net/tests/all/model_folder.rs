@@ -79,11 +79,13 @@ fn damaged_descriptions_are_told_apart() {
     assert!(error.contains("it is no description of a model"), "{error}");
     let error = error_after(|text| text.replace("\"patch_size\"", "\"patch_seize\""));
     assert!(error.contains("patch_seize"), "{error}");
-    let error = error_after(|text| text.replace("\"format\": 1", "\"format\": 2"));
+    let error = error_after(|text| text.replace("\"format\": 2", "\"format\": 3"));
     assert!(
-        error.contains("its format 2 is newer than 1, which this program knows; update locam"),
+        error.contains("its format 3 is newer than 2, which this program knows; update locam"),
         "{error}"
     );
+    let error = error_after(|text| text.replacen("\"temperature\": 1.0", "\"temperature\": -1.0", 1));
+    assert!(error.contains("its class class 0 has the temperature -1 and the threshold 0"), "{error}");
     let error = error_after(|text| text.replace("squeezenet1_1", "squeezenet9"));
     assert!(error.contains("unknown architecture `squeezenet9`"), "{error}");
 }
