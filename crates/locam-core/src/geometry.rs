@@ -28,7 +28,7 @@ impl std::fmt::Display for Size {
 }
 
 /// A place. The variable's name says in which space: `point_in_image`, `peak_in_map`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// To the right.
     pub x: f64,

@@ -138,6 +138,14 @@ impl ScoreMap {
         Self { size, values, transform: MapTransform { first_center, stride } }
     }
 
+    /// The map moved by so many pixels of the image.
+    #[must_use]
+    pub fn moved(self, by: Point) -> Self {
+        let Point { x, y } = self.transform.first_center;
+        let first_center = Point::new(x + by.x, y + by.y);
+        Self { transform: MapTransform { first_center, ..self.transform }, ..self }
+    }
+
     /// The map laid over the image from which the network's input was made by scaling: see
     /// [`MapTransform::for_scaled_input`].
     #[must_use]
@@ -205,6 +213,13 @@ mod tests {
         let values = (0..height).flat_map(|row| (0..width).map(move |column| fine(column, row))).collect();
         assert_eq!(whole, ScoreMap::new(Size::new(width, height), values, MapTransform::uniform(0.5, 16.0)));
         assert_eq!(ScoreMap::interleave(&passes[..1], 1), passes[0]);
+    }
+
+    #[test]
+    fn what_a_moved_map_says_is_said_beside() {
+        let moved = ramp().moved(Point::new(3.0, -4.0));
+        let beside = ramp().sample(Point::new(48.5, 16.5));
+        assert!((moved.sample(Point::new(51.5, 12.5)) - beside).abs() < 1e-6);
     }
 
     #[test]

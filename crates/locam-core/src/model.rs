@@ -1,3 +1,4 @@
+use crate::Point;
 use serde::{Deserialize, Serialize};
 
 /// A class by its place in the model's list of classes.
@@ -87,6 +88,9 @@ pub struct ModelSpec {
     /// Network input pixels per pixel of the source images that the patches were cut from, where they all
     /// agree: images of the same kind are scaled by it before they are located on.
     pub image_scale: Option<f64>,
+    /// By how much objects lie beyond the places where the maps answer to them, in network input pixels.
+    #[serde(default)]
+    pub displacement: Point,
     /// What happens to pixel values.
     pub normalization: Normalization,
     /// The resize filter, e.g. `bilinear-antialias`.

@@ -6,7 +6,7 @@ use crate::{
     DataRecord, EpochMetrics, Event, Manifest, Observer, RunFolder, Start, TrainConfig, TrainData,
     TrainError, learning_rate,
 };
-use locam_core::{ModelSpec, Provenance};
+use locam_core::{ModelSpec, Point, Provenance};
 use locam_data::{Augment, LoaderConfig, Order, RESIZE_FILTER, batches};
 use locam_net::{Compute, Model, Precision, Predictor, initial_state};
 use std::path::Path;
@@ -243,6 +243,7 @@ impl<'a> Session<'a> {
             patch_size: config.patch_size,
             object_size: data.object_size,
             image_scale: data.image_scale,
+            displacement: Point::default(),
             normalization: config.normalization,
             resize_filter: RESIZE_FILTER.to_owned(),
             weights_sha256: String::new(),

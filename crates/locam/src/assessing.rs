@@ -1,4 +1,4 @@
-//! Annotated whole images beside what was found on them: choosing thresholds, and counting hits.
+//! Annotated whole images beside what was found on them: counting hits.
 
 use crate::pictures::{reliability_curves, write_plot};
 use crate::writing::{Entry, write_entries};
@@ -7,10 +7,9 @@ use locam_core::{ClassId, ClassSpec, Region, ScoreMap};
 use locam_data::{Dataset, Item, Label, Problem, Shape, Split};
 use locam_locate::{
     Counts, MatchRule, Matches, Reliability, ReliabilityBin, Truth, TruthShape, Verdict, find_regions,
-    fit_temperature, match_regions, reliability, strongest_point_in_truth,
+    match_regions, reliability, strongest_point_in_truth,
 };
 use locam_report::write_atomically;
-use rayon::prelude::*;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -60,7 +59,7 @@ pub struct Evaluation {
 }
 
 /// One annotated image with its maps.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Assessed {
     /// The file.
     pub path: PathBuf,
@@ -179,7 +178,7 @@ pub fn figures(locator: &Locator, assessed: &[Assessed], unreadable: usize) -> E
 }
 
 /// Whether any of the images has an object of the class.
-fn is_annotated(id: ClassId, assessed: &[Assessed]) -> bool {
+pub(crate) fn is_annotated(id: ClassId, assessed: &[Assessed]) -> bool {
     assessed.iter().any(|one| one.truths.iter().any(|truth| truth.class == id))
 }
 
@@ -231,75 +230,12 @@ fn match_rule(locator: &Locator, margin: &ScoreMap) -> MatchRule {
 }
 
 /// What is as likely as not.
-const EVEN: f64 = 0.5;
+pub(crate) const EVEN: f64 = 0.5;
 /// Bins of a reliability curve.
-const RELIABILITY_BINS: usize = 10;
-
-/// What was chosen for a class, and what it gives on the images that it was chosen on.
-#[derive(Clone, Debug, Serialize)]
-pub struct Calibration {
-    /// The class.
-    pub class: String,
-    /// What its margins are divided by.
-    pub temperature: f64,
-    /// The chosen log-odds, margins over the temperature.
-    pub threshold: f64,
-    /// F1 at it.
-    pub f1: f64,
-    /// F1 at the model's threshold before.
-    pub f1_before: f64,
-    /// The expected calibration error with the temperature.
-    pub calibration_error: f64,
-    /// That with the temperature before.
-    pub calibration_error_before: f64,
-}
-
-/// Margins, not yet over a temperature, that are tried as thresholds.
-fn candidates() -> Vec<f64> {
-    (-8..=48).map(|step| f64::from(step) * 0.25).collect()
-}
-
-/// Chooses for every class the threshold of highest F1 on these images, and the temperature that makes the scores of
-/// regions the log-odds of their being objects.
-///
-/// Several thresholds often give nearly the same F1; the middle of the longest such stretch is taken, since its
-/// ends are where other images would fall off. The temperature is fitted to the regions that are likelier than not,
-/// found or not at the threshold, so that their probabilities tell more than what was kept.
-pub fn calibrate(locator: &Locator, assessed: &[Assessed]) -> Vec<Calibration> {
-    let spec = &locator.model().spec;
-    spec.sought_classes()
-        .filter(|&(id, _)| is_annotated(id, assessed))
-        .map(|(id, class)| calibrate_class(locator, id, class, assessed))
-        .collect()
-}
-
-fn calibrate_class(locator: &Locator, id: ClassId, class: &ClassSpec, assessed: &[Assessed]) -> Calibration {
-    let f1 = |threshold: f64| counts_at(locator, id, class, threshold, assessed).f1();
-    let swept: Vec<(f64, f64)> = candidates()
-        .par_iter()
-        .map(|margin| margin / class.temperature)
-        .map(|threshold| (threshold, f1(threshold)))
-        .collect();
-    let threshold = locam_locate::middle_of_plateau(&swept);
-    let before = verdicts(locator, id, class, assessed);
-    let factor = fit_temperature(&before);
-    let over = |verdict: &Verdict| Verdict { score: verdict.score / factor, ..*verdict };
-    let after: Vec<Verdict> = before.iter().map(over).collect();
-    let error =
-        |verdicts: &[Verdict]| reliability(verdicts, EVEN, RELIABILITY_BINS).expected_calibration_error;
-    Calibration {
-        class: class.name.clone(),
-        temperature: class.temperature * factor,
-        threshold: threshold / factor,
-        f1: f1(threshold),
-        f1_before: f1(class.threshold),
-        calibration_error: error(&after),
-        calibration_error_before: error(&before),
-    }
-}
+pub(crate) const RELIABILITY_BINS: usize = 10;
 
 /// The regions of a class from some log-odds on, and which of them are objects.
-fn matched_at(
+pub(crate) fn matched_at(
     locator: &Locator,
     id: ClassId,
     class: &ClassSpec,
@@ -314,22 +250,13 @@ fn matched_at(
     (regions, matches)
 }
 
-fn counts_at(
+/// The scores of all regions of a class that are likelier than not, and whether they are objects.
+pub(crate) fn verdicts(
     locator: &Locator,
     id: ClassId,
     class: &ClassSpec,
-    threshold: f64,
     assessed: &[Assessed],
-) -> Counts {
-    let mut counts = Counts::default();
-    for one in assessed {
-        counts += matched_at(locator, id, class, threshold, one).1.counts();
-    }
-    counts
-}
-
-/// The scores of all regions of a class that are likelier than not, and whether they are objects.
-fn verdicts(locator: &Locator, id: ClassId, class: &ClassSpec, assessed: &[Assessed]) -> Vec<Verdict> {
+) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     for one in assessed {
         let (regions, matches) = matched_at(locator, id, class, 0.0, one);

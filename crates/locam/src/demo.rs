@@ -1,7 +1,8 @@
 //! The whole job on generated smears: no data, no download. Everything goes through the same functions that the
 //! commands call, on files that the commands can read again.
 
-use crate::assessing::{Assessed, Evaluation, annotated_items, assess, calibrate, figures};
+use crate::assessing::{Assessed, Evaluation, annotated_items, assess, figures};
+use crate::calibrating::calibrate;
 use crate::demo_fields::{FieldSet, write_fields};
 use crate::training::{prepare, train_run};
 use crate::{Error, LocateOptions, Locator, demo_page, models};

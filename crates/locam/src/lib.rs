@@ -11,6 +11,7 @@
 
 mod assessing;
 mod bench;
+mod calibrating;
 mod demo;
 mod demo_fields;
 mod demo_page;
@@ -24,10 +25,10 @@ mod training;
 mod writing;
 
 pub use assessing::{
-    Assessed, Calibration, ClassFigures, Evaluation, annotated_items, assess, calibrate, figures, split_name,
-    write_assessed,
+    Assessed, ClassFigures, Evaluation, annotated_items, assess, figures, split_name, write_assessed,
 };
 pub use bench::{BenchPlan, BenchResult, BenchTask, bench, peak_memory};
+pub use calibrating::{Calibrated, Calibration, calibrate};
 pub use demo::{DemoPlan, DemoResult, demo};
 pub use error::Error;
 pub use images::find_images;

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::passes::{interleaved_maps, map_steps};
 use image::RgbImage;
-use locam_core::{ClassSpec, Region, ScoreMap, Size};
+use locam_core::{ClassSpec, Point, Region, ScoreMap, Size};
 use locam_locate::{RegionConfig, find_regions, margins};
 use locam_net::{
     ChannelChoice, Compute, DeviceChoice, ImageMaps, MIN_INPUT_SIDE, Model, Precision, Predictor,
@@ -262,7 +262,9 @@ impl Locator {
         let found = interleaved_maps(&self.predictor, input, self.steps, self.options.channels)?;
         let scale_x = f64::from(input_size.width) / f64::from(size.width);
         let scale_y = f64::from(input_size.height) / f64::from(size.height);
-        let place = |map: ScoreMap| map.for_scaled_input(scale_x, scale_y);
+        let Point { x, y } = self.model.spec.displacement;
+        let displacement = Point::new(x / scale_x, y / scale_y);
+        let place = |map: ScoreMap| map.for_scaled_input(scale_x, scale_y).moved(displacement);
         Ok(ImageMaps {
             maps: found.maps.into_iter().map(place).collect(),
             mean: place(found.mean),

@@ -1,6 +1,6 @@
 //! Looking into, exporting and adjusting models.
 
-use crate::{Calibration, Error};
+use crate::{Calibrated, Error};
 use locam_arch::ArchName;
 use locam_core::{ModelSpec, Size};
 use locam_net::{Model, write_safetensors};
@@ -78,18 +78,19 @@ pub fn export_weights(folder: &Path, out: &Path) -> Result<(), Error> {
     Ok(write_safetensors(out, &Model::load(folder)?.weights)?)
 }
 
-/// Puts chosen thresholds and temperatures into the model's description.
+/// Puts what was chosen by [`crate::calibrate`] into the model's description.
 ///
 /// # Errors
 /// A folder without a sound model, a file that can't be written.
-pub fn store_calibration(folder: &Path, chosen: &[Calibration], source: &str) -> Result<(), Error> {
+pub fn store_calibration(folder: &Path, chosen: &Calibrated, source: &str) -> Result<(), Error> {
     let mut model = Model::load(folder)?;
     for class in &mut model.spec.classes {
-        if let Some(calibration) = chosen.iter().find(|calibration| calibration.class == class.name) {
+        if let Some(calibration) = chosen.classes.iter().find(|calibration| calibration.class == class.name) {
             class.threshold = calibration.threshold;
             class.temperature = calibration.temperature;
         }
     }
+    model.spec.displacement = chosen.displacement;
     // Older programs would take the new scores for the old.
     model.spec.format = ModelSpec::FORMAT;
     source.clone_into(&mut model.spec.provenance.thresholds_from);

@@ -52,7 +52,7 @@ pub(crate) fn interleaved_maps(
 mod tests {
     use super::*;
     use locam_arch::ArchName;
-    use locam_core::{ClassSpec, ModelSpec, Normalization, Provenance};
+    use locam_core::{ClassSpec, ModelSpec, Normalization, Point, Provenance};
     use locam_net::{Compute, Model, Precision, initial_state};
 
     fn predictor(arch: ArchName) -> Predictor {
@@ -64,6 +64,7 @@ mod tests {
             patch_size: 96,
             object_size: Some(40.0),
             image_scale: None,
+            displacement: Point::default(),
             normalization: Normalization::Imagenet,
             resize_filter: "bilinear-antialias".to_owned(),
             weights_sha256: String::new(),

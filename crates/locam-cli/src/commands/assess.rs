@@ -3,8 +3,8 @@ use crate::args::{CalibrateArgs, CalibrationSplit, EvaluateArgs, EvaluationSplit
 use crate::progress::{Style, bar, warn_of};
 use anyhow::Result;
 use locam::{
-    Assessed, ChannelChoice, ClassFigures, Evaluation, Locator, Problem, Split, annotated_items, assess,
-    figures, split_name, store_calibration, write_assessed,
+    Assessed, ChannelChoice, ClassFigures, Evaluation, Locator, Point, Problem, Split, annotated_items,
+    assess, figures, split_name, store_calibration, write_assessed,
 };
 use std::process::ExitCode;
 
@@ -18,7 +18,9 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
     let (assessed, problems, _) = look(&locator, &args.truth, Some(split), Style::choose(false))?;
     warn_of(&problems);
     let chosen = locam::calibrate(&locator, &assessed);
-    for class in &chosen {
+    let Point { x, y } = chosen.displacement;
+    println!("maps moved by {x:.1}, {y:.1} pixels of the network's input");
+    for class in &chosen.classes {
         println!(
             "{}: threshold {:.2} (F1 {:.3}; {:.3} before), temperature {:.2} (calibration error {:.3}; {:.3} before)",
             class.class,

@@ -3,7 +3,7 @@
 use crate::common::{CLASSES, assert_close, filled, filled_state, host, input, numbers};
 use burn::tensor::Device;
 use locam_arch::ArchName;
-use locam_core::{ClassSpec, ModelSpec, Normalization, Provenance, Size};
+use locam_core::{ClassSpec, ModelSpec, Normalization, Point, Provenance, Size};
 use locam_infer::{Features, Head};
 use locam_kernels::Extent;
 use locam_net::{
@@ -22,6 +22,7 @@ pub(crate) fn model(arch: ArchName) -> Model {
         patch_size: 96,
         object_size: Some(40.0),
         image_scale: None,
+        displacement: Point::default(),
         normalization: Normalization::Imagenet,
         resize_filter: "bilinear-antialias".to_owned(),
         weights_sha256: String::new(),

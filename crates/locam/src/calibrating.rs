@@ -1,0 +1,166 @@
+//! Choosing what turns maps into regions, on annotated images that take no part in a test.
+
+use crate::Locator;
+use crate::assessing::{Assessed, EVEN, RELIABILITY_BINS, is_annotated, matched_at, verdicts};
+use locam_core::{ClassId, ClassSpec, Point};
+use locam_locate::{Counts, Truth, TruthShape, Verdict, fit_temperature, middle_of_plateau, reliability};
+use rayon::prelude::*;
+use serde::Serialize;
+
+/// So many objects at least must have a region beside them before maps are moved.
+const LEAST_PAIRS: usize = 8;
+
+/// What was chosen for a class, and what it gives on the images that it was chosen on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Calibration {
+    /// The class.
+    pub class: String,
+    /// What its margins are divided by.
+    pub temperature: f64,
+    /// The chosen log-odds, margins over the temperature.
+    pub threshold: f64,
+    /// F1 at it.
+    pub f1: f64,
+    /// F1 at the model's threshold before.
+    pub f1_before: f64,
+    /// The expected calibration error with the temperature.
+    pub calibration_error: f64,
+    /// That with the temperature before.
+    pub calibration_error_before: f64,
+}
+
+/// Margins, not yet over a temperature, that are tried as thresholds.
+fn candidates() -> Vec<f64> {
+    (-8..=48).map(|step| f64::from(step) * 0.25).collect()
+}
+
+/// What [`calibrate`] chose.
+#[derive(Clone, Debug, Serialize)]
+pub struct Calibrated {
+    /// By how much objects lie beyond the places where the maps answer to them, in network input pixels.
+    pub displacement: Point,
+    /// Per sought class that the images annotate.
+    pub classes: Vec<Calibration>,
+}
+
+/// Chooses from annotated images where maps lie, and for every class the threshold of highest F1 and the temperature
+/// that makes the scores of regions the log-odds of their being objects.
+///
+/// A network may answer beside an object: it was trained on patches whose map cells need not lie around their
+/// middle. The maps are moved by the median of the way from regions to the objects next to them.
+/// Several thresholds often give nearly the same F1; the middle of the longest such stretch is taken, since its
+/// ends are where other images would fall off. The temperature is fitted to the regions that are likelier than not,
+/// found or not at the threshold, so that their probabilities tell more than what was kept.
+pub fn calibrate(locator: &Locator, assessed: &[Assessed]) -> Calibrated {
+    let spec = &locator.model().spec;
+    let by = displacement(locator, assessed);
+    let moved: Vec<Assessed> = assessed.iter().map(|one| moved(one, by)).collect();
+    let classes = spec
+        .sought_classes()
+        .filter(|&(id, _)| is_annotated(id, assessed))
+        .map(|(id, class)| Calibration {
+            f1_before: counts_at(locator, id, class, class.threshold, assessed).f1(),
+            ..calibrate_class(locator, id, class, &moved)
+        })
+        .collect();
+    let Point { x, y } = spec.displacement;
+    Calibrated { displacement: Point::new(x + by.x, y + by.y), classes }
+}
+
+/// The median of the way from regions to objects, in network input pixels. Regions and objects that the image's border
+/// cuts are left out, and fewer than [`LEAST_PAIRS`] tell nothing.
+fn displacement(locator: &Locator, assessed: &[Assessed]) -> Point {
+    let mut ways: Vec<Point> = Vec::new();
+    for one in assessed {
+        for (id, class) in locator.model().spec.sought_classes() {
+            let (regions, _) = matched_at(locator, id, class, 0.0, one);
+            let near = locator.object_size(&one.located.margins[id.0]);
+            let peers: Vec<Point> = one.truths.iter().filter(|truth| truth.class == id).map(middle).collect();
+            for region in regions.iter().filter(|region| !region.at_border) {
+                let Some(object) = nearest(region.centroid, &peers) else { continue };
+                let others: Vec<Point> = regions.iter().map(|region| region.centroid).collect();
+                let mutual = nearest(object, &others) == Some(region.centroid);
+                if mutual && object.distance(region.centroid) < near && is_whole(object, one, near) {
+                    let scale = one.located.scale;
+                    let (x, y) = (object.x - region.centroid.x, object.y - region.centroid.y);
+                    ways.push(Point::new(x * scale, y * scale));
+                }
+            }
+        }
+    }
+    if ways.len() < LEAST_PAIRS {
+        return Point::default();
+    }
+    let median = |coordinate: fn(&Point) -> f64| {
+        let mut values: Vec<f64> = ways.iter().map(coordinate).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    Point::new(median(|way| way.x), median(|way| way.y))
+}
+
+fn middle(truth: &Truth) -> Point {
+    match truth.shape {
+        TruthShape::Box(rect) => rect.center(),
+        TruthShape::Point(point) => point,
+    }
+}
+
+/// Whether an object of that size around a place lies inside the image.
+fn is_whole(middle: Point, one: &Assessed, size: f64) -> bool {
+    let (width, height) = (f64::from(one.located.size.width), f64::from(one.located.size.height));
+    let inside = |place: f64, length: f64| place >= size / 2.0 && place <= length - size / 2.0;
+    inside(middle.x, width) && inside(middle.y, height)
+}
+
+fn nearest(place: Point, all: &[Point]) -> Option<Point> {
+    all.iter().copied().min_by(|a, b| place.distance(*a).total_cmp(&place.distance(*b)))
+}
+
+/// The same image with its margins moved by so many network input pixels.
+fn moved(one: &Assessed, by: Point) -> Assessed {
+    let scale = one.located.scale;
+    let by = Point::new(by.x / scale, by.y / scale);
+    let mut one = one.clone();
+    one.located.margins = one.located.margins.into_iter().map(|margin| margin.moved(by)).collect();
+    one
+}
+
+fn calibrate_class(locator: &Locator, id: ClassId, class: &ClassSpec, assessed: &[Assessed]) -> Calibration {
+    let f1 = |threshold: f64| counts_at(locator, id, class, threshold, assessed).f1();
+    let swept: Vec<(f64, f64)> = candidates()
+        .par_iter()
+        .map(|margin| margin / class.temperature)
+        .map(|threshold| (threshold, f1(threshold)))
+        .collect();
+    let threshold = middle_of_plateau(&swept);
+    let before = verdicts(locator, id, class, assessed);
+    let factor = fit_temperature(&before);
+    let over = |verdict: &Verdict| Verdict { score: verdict.score / factor, ..*verdict };
+    let after: Vec<Verdict> = before.iter().map(over).collect();
+    let error =
+        |verdicts: &[Verdict]| reliability(verdicts, EVEN, RELIABILITY_BINS).expected_calibration_error;
+    Calibration {
+        class: class.name.clone(),
+        temperature: class.temperature * factor,
+        threshold: threshold / factor,
+        f1: f1(threshold),
+        f1_before: f1(class.threshold),
+        calibration_error: error(&after),
+        calibration_error_before: error(&before),
+    }
+}
+
+fn counts_at(
+    locator: &Locator,
+    id: ClassId,
+    class: &ClassSpec,
+    threshold: f64,
+    assessed: &[Assessed],
+) -> Counts {
+    let mut counts = Counts::default();
+    for one in assessed {
+        counts += matched_at(locator, id, class, threshold, one).1.counts();
+    }
+    counts
+}
