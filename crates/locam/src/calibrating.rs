@@ -164,3 +164,79 @@ fn counts_at(
     }
     counts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LocateOptions;
+    use locam_arch::ArchName;
+    use locam_core::{MapTransform, Rect, ScoreMap, Size};
+    use locam_net::Compute;
+
+    const IMAGE: Size = Size::new(640, 480);
+
+    fn locator() -> Locator {
+        let model = crate::testing::model(ArchName::Squeezenet1_1);
+        Locator::new(model, &Compute::Cpu, "CPU".to_owned(), LocateOptions::default()).unwrap()
+    }
+
+    /// An image with an object of 40 pixels at each place, whose margin has a cone of that height (0 for none) `beside` it.
+    fn image(objects: &[(f64, f64, f64)], beside: Point) -> Assessed {
+        let (size, transform) = (Size::new(40, 30), MapTransform::uniform(8.0, 16.0));
+        let margin = (0..size.area()).map(|i| {
+            let (column, row) = (i % u64::from(size.width), i / u64::from(size.width));
+            let place = transform.image_from_map(Point::new(column as f64 + 0.5, row as f64 + 0.5));
+            let cone = |&(x, y, height): &(f64, f64, f64)| {
+                let top = Point::new(x + beside.x, y + beside.y);
+                height - 0.5 * place.distance(top)
+            };
+            objects.iter().map(cone).fold(-9.0, f64::max) as f32
+        });
+        let margin = ScoreMap::new(size, margin.collect(), transform);
+        let shape =
+            |&(x, y, _): &(f64, f64, f64)| TruthShape::Box(Rect::around(Point::new(x, y), 40.0, 40.0));
+        let truth = |object| Truth { class: ClassId(1), shape: shape(object) };
+        let located = crate::Located {
+            size: IMAGE,
+            scale: 1.0,
+            maps: vec![margin.clone(); 2],
+            margins: vec![margin.clone(); 2],
+            mean: margin,
+            channels: Vec::new(),
+            regions: Vec::new(),
+        };
+        Assessed { path: "image.png".into(), located, truths: objects.iter().map(truth).collect() }
+    }
+
+    fn rows(height: f64) -> Vec<(f64, f64, f64)> {
+        (0..12).map(|i| (80.0 + 120.0 * f64::from(i % 4), 80.0 + 140.0 * f64::from(i / 4), height)).collect()
+    }
+
+    #[test]
+    fn maps_that_answer_beside_objects_are_moved_onto_them() {
+        let beside = Point::new(-24.0, -16.0);
+        let found = calibrate(&locator(), &[image(&rows(16.0), beside)]);
+        assert!((found.displacement.x - 24.0).abs() < 4.0, "{found:?}");
+        assert!((found.displacement.y - 16.0).abs() < 4.0, "{found:?}");
+        let class = &found.classes[0];
+        assert!(class.f1_before < 0.5 && (class.f1 - 1.0).abs() < 1e-9, "{class:?}");
+        let few = calibrate(&locator(), &[image(&rows(16.0)[..LEAST_PAIRS - 1], beside)]);
+        assert_eq!(few.displacement, Point::default());
+    }
+
+    #[test]
+    fn weak_false_regions_are_left_out_and_make_scores_less_certain() {
+        let mut one = image(&rows(24.0), Point::default());
+        let mut all = rows(24.0);
+        all.extend(rows(10.0).iter().map(|&(x, y, height)| (x + 60.0, y + 70.0, height)));
+        one.located.margins = image(&all, Point::default()).located.margins;
+        let found = calibrate(&locator(), &[one]);
+        let class = &found.classes[0];
+        let margin = class.threshold * class.temperature;
+        assert!(margin > 9.0 && margin < 24.0 && (class.f1 - 1.0).abs() < 1e-9, "{class:?}");
+        assert!(
+            class.temperature > 5.0 && class.calibration_error < class.calibration_error_before,
+            "{class:?}"
+        );
+    }
+}

@@ -21,6 +21,8 @@ mod locating;
 mod models;
 mod passes;
 mod pictures;
+#[cfg(test)]
+mod testing;
 mod training;
 mod writing;
 

@@ -52,26 +52,10 @@ pub(crate) fn interleaved_maps(
 mod tests {
     use super::*;
     use locam_arch::ArchName;
-    use locam_core::{ClassSpec, ModelSpec, Normalization, Point, Provenance};
-    use locam_net::{Compute, Model, Precision, initial_state};
+    use locam_net::{Compute, Precision};
 
     fn predictor(arch: ArchName) -> Predictor {
-        let class = |i: usize| ClassSpec::new(format!("class {i}"), i == 0);
-        let spec = ModelSpec {
-            format: ModelSpec::FORMAT,
-            architecture: arch.to_string(),
-            classes: (0..2).map(class).collect(),
-            patch_size: 96,
-            object_size: Some(40.0),
-            image_scale: None,
-            displacement: Point::default(),
-            normalization: Normalization::Imagenet,
-            resize_filter: "bilinear-antialias".to_owned(),
-            weights_sha256: String::new(),
-            provenance: Provenance::default(),
-        };
-        let model = Model { spec, weights: initial_state(&arch.graph(), 2, 1) };
-        Predictor::new(&model, &Compute::Cpu, Precision::F32).unwrap()
+        Predictor::new(&crate::testing::model(arch), &Compute::Cpu, Precision::F32).unwrap()
     }
 
     #[test]
