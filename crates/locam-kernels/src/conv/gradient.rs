@@ -302,7 +302,9 @@ impl ConvGradients {
                     let job = job(Walk::forward(params, params.padding, extent, out), params.channels_in);
                     weight_gradient::outer_products(isa, &job, to, &mut workspace.sums);
                 }
-                Algorithm::Rows => {
+                // A sum over all pixels has products enough for blocks that need no points: by Winograd's algorithm few
+                // channels become many points to write and read.
+                Algorithm::Rows | Algorithm::PaddedWinograd => {
                     let job = job(Walk::over_rows(params, read, out), params.kernel * params.channels_in);
                     weight_gradient::outer_products(isa, &job, to, &mut workspace.sums);
                 }
@@ -310,8 +312,8 @@ impl ConvGradients {
                     let job = job(Walk::forward(params, params.padding, extent, out), params.channels_in);
                     weight_gradient::depthwise(isa, &job, to, &mut workspace.sums);
                 }
-                Algorithm::Winograd | Algorithm::PaddedWinograd => {
-                    let padding = if has_padding { 0 } else { params.padding as isize };
+                Algorithm::Winograd => {
+                    let padding = params.padding as isize;
                     let image = winograd::Image {
                         values: input.as_ptr(),
                         zeros: self.zeros.as_ptr(),

@@ -20,11 +20,13 @@ pub(crate) struct Points<E> {
     pub(super) rows: usize,
     pub(super) columns: usize,
     width: usize,
+    /// Values from one position to the next.
+    position: usize,
 }
 
 impl<E: Element> Points<E> {
     pub(crate) fn empty() -> Self {
-        Self { values: Buffer::zeroed(0), form: Form { kernel: 3, stride: 1 }, rows: 0, columns: 0, width: 0 }
+        Self { values: Buffer::zeroed(0), form: Form { kernel: 3, stride: 1 }, rows: 0, columns: 0, width: 0, position: 0 }
     }
 
     /// Transforms weights given as matrices `channels` x `columns`, row-major, one per place of the window; a turned
@@ -34,8 +36,11 @@ impl<E: Element> Points<E> {
         let (rows, columns) = (form.rows(channels), weights.len() / (places * channels));
         assert_eq!(weights.len(), places * channels * columns, "a matrix for each place");
         (self.form, self.rows, self.columns, self.width) = (form, rows, columns, isa.panel());
-        self.values.resize(POSITIONS * self.panels() * rows * self.width);
-        let (panels, width) = (self.panels(), self.width);
+        // An odd number of cache lines: the positions, which are written in turn, would else share a few sets of the caches.
+        let line = 64 / size_of::<E>();
+        self.position = ((self.panels() * rows * self.width).div_ceil(line) | 1) * line;
+        self.values.resize(POSITIONS * self.position);
+        let (panels, width, position) = (self.panels(), self.width, self.position);
         let values = Shared::new(&mut self.values);
         for_each_task(rows.div_ceil(WEIGHT_ROWS), |task| {
             let rows_here = piece(task, WEIGHT_ROWS, rows);
@@ -50,6 +55,7 @@ impl<E: Element> Points<E> {
                     columns,
                     width,
                     panels,
+                    position,
                     rows_here,
                     values,
                 },
@@ -62,7 +68,7 @@ impl<E: Element> Points<E> {
     }
 
     pub(super) fn panel(&self, position: usize, panel: usize) -> *const E {
-        self.values[(position * self.panels() + panel) * self.rows * self.width..].as_ptr()
+        self.values[position * self.position + panel * self.rows * self.width..].as_ptr()
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -80,6 +86,7 @@ struct WeightTask<'a, E> {
     columns: usize,
     width: usize,
     panels: usize,
+    position: usize,
     rows_here: Range<usize>,
     values: Shared<E>,
 }
@@ -102,7 +109,7 @@ impl<E: Element> Kernel<f32> for WeightTask<'_, E> {
                         _ => self.points::<S, 4>(row, column),
                     };
                     for (position, &point) in points.iter().enumerate() {
-                        let matrix = (position * self.panels + panel) * self.rows * self.width;
+                        let matrix = position * self.position + panel * self.rows * self.width;
                         let word = (row / per_word * self.width + lane) * per_word + row % per_word;
                         let target = self.values.get().add(matrix + word);
                         if per_word == 1 {
