@@ -1,6 +1,8 @@
 //! Images of any size, read by rows.
 
 mod missing;
+mod png_rows;
+mod samples;
 mod scaled;
 mod taps;
 pub(crate) mod tiff;
@@ -14,10 +16,14 @@ use image::metadata::Orientation;
 use image::{ImageFormat, RgbImage};
 use locam_core::Size;
 use missing::Missing;
+use png_rows::PngBands;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tiff::TiffImage;
+
+/// The most bytes of rows that are decoded at once.
+const MAX_BAND_BYTES: u64 = 2 << 30;
 
 /// One level of an image's pyramid.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,8 +42,8 @@ impl Level {
 
 /// An image that is read by rows, never whole where its format allows.
 ///
-/// Colours are those of [`crate::read_rgb`]. TIFF and BigTIFF are read by tiles and strips; the other formats are
-/// decoded whole while they are opened. Clones share what was decoded.
+/// Colours are those of [`crate::read_rgb`]. TIFF and BigTIFF are read by tiles and strips, PNG by rows. JPEG, BMP, WebP,
+/// interlaced PNG, and whatever is stored turned are decoded whole while they are opened. Clones share what was decoded.
 #[derive(Clone)]
 pub struct ImageSource {
     path: PathBuf,
@@ -51,6 +57,7 @@ pub struct ImageSource {
 enum Pixels {
     Whole(Arc<RgbImage>),
     Tiff(Arc<TiffImage>),
+    Png,
 }
 
 /// The rows of one level.
@@ -82,6 +89,7 @@ impl ImageSource {
     pub fn open(path: &Path) -> Result<Self, DataError> {
         match image_io::format(path)? {
             ImageFormat::Tiff => Self::open_tiff(path),
+            ImageFormat::Png => Self::open_png(path),
             _ => Ok(Self::whole(path, image_io::read_rgb(path)?, None, Vec::new())),
         }
     }
@@ -95,6 +103,17 @@ impl ImageSource {
         let levels = image.sizes().map(|size| Level::of(size, image.size())).collect();
         let pixels = Pixels::Tiff(Arc::new(image));
         Ok(Self { path: path.to_owned(), pixels, levels, microns_per_pixel: microns, warnings })
+    }
+
+    fn open_png(path: &Path) -> Result<Self, DataError> {
+        match png_rows::size_of_rows(path)? {
+            Some(size) => {
+                let levels = vec![Level::of(size, size)];
+                let path = path.to_owned();
+                Ok(Self { path, pixels: Pixels::Png, levels, microns_per_pixel: None, warnings: Vec::new() })
+            }
+            None => Ok(Self::whole(path, image_io::read_rgb(path)?, None, Vec::new())),
+        }
     }
 
     fn whole(path: &Path, image: RgbImage, microns_per_pixel: Option<f64>, warnings: Vec<String>) -> Self {
@@ -128,6 +147,7 @@ impl ImageSource {
         match &self.pixels {
             Pixels::Whole(_) => false,
             Pixels::Tiff(image) => image.is_streamed(),
+            Pixels::Png => true,
         }
     }
 
@@ -148,6 +168,7 @@ impl ImageSource {
         Ok(match &self.pixels {
             Pixels::Whole(image) => Rows::Whole(Arc::clone(image)),
             Pixels::Tiff(image) => Rows::Bands(Box::new(image.bands(level, columns)?)),
+            Pixels::Png => Rows::Bands(Box::new(PngBands::new(&self.path, columns)?)),
         })
     }
 }

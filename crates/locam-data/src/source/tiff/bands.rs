@@ -1,4 +1,4 @@
-use super::super::{Bands, Missing};
+use super::super::{Bands, MAX_BAND_BYTES, Missing};
 use super::chunk::{ChunkError, ChunkReader};
 use super::level::TiffLevel;
 use crate::DataError;
@@ -6,9 +6,6 @@ use rayon::prelude::*;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The most bytes of rows that are decoded at once.
-const MAX_BAND_BYTES: u64 = 2 << 30;
 
 /// Strips are often of a few rows, too little work to share among threads.
 const MIN_ROWS: u32 = 64;

@@ -1,5 +1,6 @@
 use super::ifd_file::{self, IfdFile, is_damage};
 use super::level::TiffLevel;
+use super::super::samples::to_rgb;
 use super::samples::{self, Unfit};
 use super::{data_error, decode_error, jpeg};
 use crate::DataError;
@@ -62,7 +63,7 @@ impl ChunkReader {
             return Err(ChunkError::Damaged(decode_error(&self.path, reason)));
         }
         let is_rgb = level.jpeg.as_ref().is_some_and(|chunks| chunks.to_rgb);
-        Ok(Some(if is_rgb { samples } else { samples::to_rgb(samples, level.color) }))
+        Ok(Some(if is_rgb { samples } else { to_rgb(samples, level.color) }))
     }
 
     fn samples(&mut self, index: u32, size: Size, (column, row): (u32, u32)) -> Result<Vec<u8>, ChunkError> {

@@ -1,5 +1,6 @@
 use super::ifd_file::{IfdFile, MAX_CHUNK_BYTES};
 use super::{data_error, decode_error};
+use super::super::samples::Color;
 use crate::DataError;
 use locam_core::Size;
 use std::path::Path;
@@ -23,28 +24,6 @@ pub(super) struct TiffLevel {
     /// Where chunks lie, and how many bytes they have.
     offsets: Vec<u64>,
     lengths: Vec<u64>,
-}
-
-/// What the samples of a pixel mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Color {
-    Grey,
-    GreyAlpha,
-    Rgb,
-    Rgba,
-    Cmyk,
-    YCbCr,
-}
-
-impl Color {
-    pub(super) fn samples(self) -> usize {
-        match self {
-            Self::Grey => 1,
-            Self::GreyAlpha => 2,
-            Self::Rgb | Self::YCbCr => 3,
-            Self::Rgba | Self::Cmyk => 4,
-        }
-    }
 }
 
 /// How chunks that are JPEG files are to be decoded.
