@@ -1,6 +1,7 @@
 //! Reading image files, of which many are not what their names say.
 
 use crate::DataError;
+use crate::source::tiff::TiffImage;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 use locam_core::Size;
@@ -37,14 +38,33 @@ pub fn is_image_path(path: &Path) -> bool {
 /// of the claimed size is allocated, [`DataError::Truncated`] and [`DataError::Decode`].
 pub fn read_rgb(path: &Path) -> Result<RgbImage, DataError> {
     let (mut file, format) = open(path)?;
-    if format == ImageFormat::Jpeg {
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|source| read_error(path, source))?;
-        check_jpeg_has_an_end(path, &bytes)?;
-        decode(path, format, Cursor::new(bytes))
-    } else {
-        decode(path, format, file)
+    match format {
+        ImageFormat::Tiff => read_tiff(path),
+        ImageFormat::Jpeg => {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map_err(|source| read_error(path, source))?;
+            check_jpeg_has_an_end(path, &bytes)?;
+            decode(path, format, Cursor::new(bytes))
+        }
+        _ => decode(path, format, file),
     }
+}
+
+/// The format of a file by its content.
+///
+/// # Errors
+/// [`DataError::Read`], [`DataError::Empty`], [`DataError::NotAnImage`].
+pub(crate) fn format(path: &Path) -> Result<ImageFormat, DataError> {
+    Ok(open(path)?.1)
+}
+
+fn read_tiff(path: &Path) -> Result<RgbImage, DataError> {
+    let tiff = TiffImage::open(path)?;
+    check_size(path, tiff.size(), MAX_PIXELS)?;
+    let orientation = tiff.orientation();
+    let mut image = DynamicImage::ImageRgb8(tiff.read_whole()?);
+    image.apply_orientation(orientation);
+    Ok(image.into_rgb8())
 }
 
 /// Reads the size that [`read_rgb`] would give, from the header alone.
@@ -53,9 +73,14 @@ pub fn read_rgb(path: &Path) -> Result<RgbImage, DataError> {
 /// As [`read_rgb`], less those that only show while the pixels are decoded.
 pub fn read_size(path: &Path) -> Result<Size, DataError> {
     let (file, format) = open(path)?;
-    let mut decoder = checked_decoder(path, format, file)?;
-    let (width, height) = decoder.dimensions();
-    Ok(match orientation(&mut decoder) {
+    let ((width, height), orientation) = if format == ImageFormat::Tiff {
+        let tiff = TiffImage::open(path)?;
+        ((tiff.size().width, tiff.size().height), tiff.orientation())
+    } else {
+        let mut decoder = checked_decoder(path, format, file)?;
+        (decoder.dimensions(), orientation(&mut decoder))
+    };
+    Ok(match orientation {
         Orientation::NoTransforms
         | Orientation::Rotate180
         | Orientation::FlipHorizontal
@@ -92,7 +117,13 @@ fn open(path: &Path) -> Result<(BufReader<File>, ImageFormat), DataError> {
     if file.metadata().map_err(read_error)?.len() == 0 {
         return Err(DataError::Empty { path: path.to_owned() });
     }
-    let guessed = ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(read_error)?;
+    let mut file = BufReader::new(file);
+    file.fill_buf().map_err(read_error)?;
+    // BigTIFF is not among the formats that `image` knows.
+    if [&b"II+\0"[..], b"MM\0+"].iter().any(|magic| file.buffer().starts_with(magic)) {
+        return Ok((file, ImageFormat::Tiff));
+    }
+    let guessed = ImageReader::new(file).with_guessed_format().map_err(read_error)?;
     match guessed.format() {
         Some(format) if FORMATS.contains(&format) => Ok((guessed.into_inner(), format)),
         _ => Err(DataError::NotAnImage { path: path.to_owned() }),
@@ -112,10 +143,16 @@ fn checked_decoder<'a, R: BufRead + Seek + 'a>(
     let decoder = reader.into_decoder().map_err(|error| decode_error(path, error))?;
     let (width, height) = decoder.dimensions();
     let limit = MAX_PIXELS.min(MAX_BYTES / u64::from(decoder.color_type().bytes_per_pixel()));
-    match Size::new(width, height).area() {
-        0 => Err(DataError::NoPixels { path: path.to_owned(), width, height }),
-        area if area > limit => Err(DataError::TooLarge { path: path.to_owned(), width, height, limit }),
-        _ => Ok(decoder),
+    check_size(path, Size::new(width, height), limit)?;
+    Ok(decoder)
+}
+
+fn check_size(path: &Path, size: Size, limit: u64) -> Result<(), DataError> {
+    let (path, Size { width, height }) = (path.to_owned(), size);
+    match size.area() {
+        0 => Err(DataError::NoPixels { path, width, height }),
+        area if area > limit => Err(DataError::TooLarge { path, width, height, limit }),
+        _ => Ok(()),
     }
 }
 
@@ -128,34 +165,24 @@ fn decode<R: BufRead + Seek>(path: &Path, format: ImageFormat, input: R) -> Resu
     let mut decoder = checked_decoder(path, format, input)?;
     let orientation = orientation(&mut decoder);
     let mut image = DynamicImage::from_decoder(decoder).map_err(|error| decode_error(path, error))?;
-    check_float_range(path, &image)?;
     image.apply_orientation(orientation);
     Ok(if image.color().has_alpha() { over_white(image) } else { image.into_rgb8() })
-}
-
-/// Float images carry no white point, so only the common range can be turned into grey levels without guessing.
-fn check_float_range(path: &Path, image: &DynamicImage) -> Result<(), DataError> {
-    let values: &[f32] = match image {
-        DynamicImage::ImageRgb32F(buffer) => buffer.as_raw(),
-        DynamicImage::ImageRgba32F(buffer) => buffer.as_raw(),
-        _ => return Ok(()),
-    };
-    values.iter().find(|value| !(0.0..=1.0).contains(*value)).map_or(Ok(()), |value| {
-        Err(DataError::Decode {
-            path: path.to_owned(),
-            reason: format!("its float values should lie in 0 to 1, and one is {value}"),
-        })
-    })
 }
 
 fn over_white(image: DynamicImage) -> RgbImage {
     let image = image.into_rgba8();
     let mut opaque = RgbImage::new(image.width(), image.height());
     for (out, pixel) in opaque.pixels_mut().zip(image.pixels()) {
-        let [r, g, b, alpha] = pixel.0.map(u32::from);
-        *out = Rgb([r, g, b].map(|value| ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8));
+        let [r, g, b, alpha] = pixel.0;
+        *out = Rgb(blend_over_white([r, g, b], alpha));
     }
     opaque
+}
+
+/// A colour of some opacity before a white background.
+pub(crate) fn blend_over_white(color: [u8; 3], alpha: u8) -> [u8; 3] {
+    let alpha = u32::from(alpha);
+    color.map(|value| ((u32::from(value) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
 }
 
 /// Fails unless the markers of a JPEG lead to its end-of-image marker.
@@ -163,6 +190,17 @@ fn over_white(image: DynamicImage) -> RgbImage {
 /// The decoder fills what is missing with grey and reports nothing, so a file that was cut short would otherwise
 /// train the network on grey.
 fn check_jpeg_has_an_end(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
+    if jpeg_has_an_end(bytes) {
+        return Ok(());
+    }
+    Err(DataError::Truncated {
+        path: path.to_owned(),
+        reason: format!("no end-of-image marker in its {} bytes", bytes.len()),
+    })
+}
+
+/// Whether the markers of a JPEG lead to its end-of-image marker.
+pub(crate) fn jpeg_has_an_end(bytes: &[u8]) -> bool {
     const TEMPORARY: u8 = 0x01;
     const RESTART_FIRST: u8 = 0xD0;
     const START_OF_IMAGE: u8 = 0xD8;
@@ -173,7 +211,7 @@ fn check_jpeg_has_an_end(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
         let marker = rest[at + 1];
         rest = &rest[at + 2..];
         match marker {
-            END_OF_IMAGE => return Ok(()),
+            END_OF_IMAGE => return true,
             TEMPORARY | RESTART_FIRST..=START_OF_IMAGE => {}
             _ => {
                 let length =
@@ -182,10 +220,7 @@ fn check_jpeg_has_an_end(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
             }
         }
     }
-    Err(DataError::Truncated {
-        path: path.to_owned(),
-        reason: format!("no end-of-image marker in its {} bytes", bytes.len()),
-    })
+    false
 }
 
 fn read_error(path: &Path, source: io::Error) -> DataError {

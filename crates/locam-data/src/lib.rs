@@ -16,6 +16,7 @@ mod loader;
 mod patches;
 mod resize;
 mod smears;
+mod source;
 mod split;
 mod store;
 mod text;
@@ -37,6 +38,7 @@ pub use smears::{
     ALL_IDB2_SIDE, CellKind, CellType, Smear, SmearConfig, SmearPlan, SmearSummary, StainPreset, WhiteCell,
     generate, write_all_idb1, write_all_idb2, write_smears,
 };
+pub use source::{ImageSource, Level, ScaledRows};
 pub use split::{SplitPlan, assign_splits};
 pub use store::{DEFAULT_MEMORY_BUDGET, PatchStore};
 pub use text::{GLYPH_SIDE, draw_text, text_width};

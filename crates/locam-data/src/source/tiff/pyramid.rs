@@ -1,0 +1,109 @@
+//! Smaller copies of the first image in the same file.
+
+use super::ifd_file::{IfdFile, decoder_at};
+use super::level::TiffLevel;
+use super::data_error;
+use locam_core::Size;
+use std::collections::BTreeSet;
+use std::path::Path;
+use tiff::decoder::Decoder;
+use tiff::tags::{IfdPointer, Tag};
+
+/// The most directories that are looked at.
+const MAX_IFDS: usize = 256;
+
+/// The levels below the full image, largest first, and what was passed over although it looks like one.
+///
+/// A smaller copy is a directory below the first one's `SubIFDs`, one that says that it is of reduced resolution, or, in
+/// Aperio's layout, one in tiles. Label and overview of a slide are in strips and no copies.
+pub(super) fn smaller_levels(
+    path: &Path,
+    decoder: &mut Decoder<IfdFile>,
+    full: &TiffLevel,
+) -> (Vec<TiffLevel>, Vec<String>) {
+    let (mut levels, mut warnings) = (Vec::new(), Vec::new());
+    for (number, candidate) in candidates(decoder, full.size).into_iter().enumerate() {
+        let Candidate { ifd, size } = candidate;
+        if !has_same_shape(size, full.size) {
+            warnings.push(format!(
+                "level {} of {size} shows another shape than the image of {}; it is not used",
+                number + 1,
+                full.size
+            ));
+            continue;
+        }
+        let level = decoder_at(path, Some(ifd))
+            .map_err(|error| data_error(path, error))
+            .and_then(|mut decoder| TiffLevel::read(path, &mut decoder, Some(ifd)));
+        match level {
+            Ok(level) => levels.push(level),
+            Err(error) => warnings.push(format!("level {} of {size} is not used: {error}", number + 1)),
+        }
+    }
+    levels.sort_by_key(|level| std::cmp::Reverse(level.size.area()));
+    (levels, warnings)
+}
+
+struct Candidate {
+    ifd: IfdPointer,
+    size: Size,
+}
+
+fn candidates(decoder: &mut Decoder<IfdFile>, full: Size) -> Vec<Candidate> {
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    let first_is_tiled = decoder.image_ifd().find_entry(Tag::TileOffsets).is_some();
+    let below = match decoder.find_tag(Tag::SubIfd) {
+        Ok(Some(value)) => value.into_ifd_vec().unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    for ifd in below.into_iter().take(MAX_IFDS) {
+        found.extend(Ifd::read(decoder, ifd).map(|ifd| (ifd, true)));
+        seen.insert(ifd.0);
+    }
+    let mut next = decoder.image_ifd().directory().next();
+    while let Some(ifd) = next.filter(|ifd| seen.len() < MAX_IFDS && seen.insert(ifd.0)) {
+        let Some(read) = Ifd::read(decoder, ifd) else { break };
+        next = read.next;
+        found.push((read, false));
+    }
+    let is_level = |ifd: &Ifd, is_below: bool| {
+        let is_smaller = ifd.size.area() > 0 && ifd.size.width < full.width && ifd.size.height < full.height;
+        let is_copy = is_below || (ifd.is_tiled && first_is_tiled) || (ifd.is_reduced && !first_is_tiled);
+        is_smaller && is_copy
+    };
+    let levels = found.into_iter().filter(|(ifd, is_below)| is_level(ifd, *is_below));
+    levels.map(|(Ifd { at, size, .. }, _)| Candidate { ifd: at, size }).collect()
+}
+
+/// The tags of a directory that tell whether it is a level.
+struct Ifd {
+    at: IfdPointer,
+    size: Size,
+    is_tiled: bool,
+    is_reduced: bool,
+    next: Option<IfdPointer>,
+}
+
+impl Ifd {
+    /// Nothing where the directory can't be read.
+    fn read(decoder: &mut Decoder<IfdFile>, at: IfdPointer) -> Option<Self> {
+        const REDUCED: u32 = 1;
+        let directory = decoder.read_directory(at).ok()?;
+        let mut tags = decoder.read_directory_tags(&directory);
+        let mut number = |tag| tags.find_tag_unsigned::<u32>(tag).ok().flatten();
+        let size = Size::new(number(Tag::ImageWidth)?, number(Tag::ImageLength)?);
+        let is_reduced = number(Tag::NewSubfileType).unwrap_or(0) & REDUCED != 0;
+        let is_tiled = directory.contains(Tag::TileOffsets);
+        Some(Self { at, size, is_tiled, is_reduced, next: directory.next() })
+    }
+}
+
+/// Whether both sizes are one shape, less rounding to whole pixels in either direction.
+fn has_same_shape(small: Size, full: Size) -> bool {
+    let ratio = |full: u32, small: u32, by: f64| f64::from(full) / (f64::from(small) + by);
+    // Levels are made by halving again and again, each of which may round a column or row away.
+    let possible = |full, small: u32| ratio(full, small, 1.5)..=ratio(full, small, if small > 2 { -1.5 } else { -0.5 });
+    let (x, y) = (possible(full.width, small.width), possible(full.height, small.height));
+    x.start() <= y.end() && y.start() <= x.end()
+}
