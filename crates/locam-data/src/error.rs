@@ -94,6 +94,16 @@ pub enum DataError {
         /// What happened.
         reason: String,
     },
+    /// A word names no change of training patches.
+    #[error("no augmentation is called `{name}`; there are the presets {presets}, and the changes {changes}")]
+    UnknownChange {
+        /// The word.
+        name: String,
+        /// The presets.
+        presets: String,
+        /// The single changes.
+        changes: String,
+    },
     /// A word names no layout.
     #[error("no layout is called `{name}`; there are {known}")]
     UnknownLayout {

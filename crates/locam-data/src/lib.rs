@@ -19,9 +19,10 @@ mod smears;
 mod split;
 mod store;
 mod text;
+mod view;
 mod window;
 
-pub use augment::Augment;
+pub use augment::{AUGMENT_MARGIN, Augment, Change};
 pub use contact_sheet::contact_sheet;
 pub use dataset::{Crop, Dataset, Item, Label, Object, Patch, Problem, Shape, Split};
 pub use error::DataError;
@@ -39,5 +40,6 @@ pub use smears::{
 };
 pub use split::{SplitPlan, assign_splits};
 pub use store::{DEFAULT_MEMORY_BUDGET, PatchStore};
+pub use view::View;
 pub use text::{GLYPH_SIDE, draw_text, text_width};
 pub use window::cut;
