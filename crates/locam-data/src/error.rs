@@ -104,6 +104,20 @@ pub enum DataError {
         /// The single changes.
         changes: String,
     },
+    /// A word names no laboratory's look.
+    #[error("no stain is called `{name}`; there are {known}")]
+    UnknownStain {
+        /// The word.
+        name: String,
+        /// All stains.
+        known: String,
+    },
+    /// A magnification can't be drawn.
+    #[error("a cell scale of {scale} can't be drawn; give one from 0.1 to 10")]
+    CellScale {
+        /// The magnification.
+        scale: f64,
+    },
     /// A word names no layout.
     #[error("no layout is called `{name}`; there are {known}")]
     UnknownLayout {

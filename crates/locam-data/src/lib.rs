@@ -35,11 +35,11 @@ pub use patches::{
 };
 pub use resize::{RESIZE_FILTER, resize};
 pub use smears::{
-    ALL_IDB2_SIDE, CellKind, CellType, Smear, SmearConfig, SmearPlan, SmearSummary, StainPreset, WhiteCell,
-    generate, write_all_idb1, write_all_idb2, write_smears,
+    ALL_IDB2_SIDE, CellKind, CellNames, CellType, Smear, SmearConfig, SmearPlan, SmearSummary, StainPreset,
+    VocFields, WhiteCell, generate, write_all_idb1, write_all_idb2, write_smears, write_voc,
 };
 pub use split::{SplitPlan, assign_splits};
 pub use store::{DEFAULT_MEMORY_BUDGET, PatchStore};
-pub use view::View;
 pub use text::{GLYPH_SIDE, draw_text, text_width};
+pub use view::View;
 pub use window::cut;

@@ -165,7 +165,9 @@ fn patches_of(
     let most = if split == Split::Train { (plan.margin * f64::from(plan.side)).round() as u32 } else { 0 };
     let patch = |crop, class, margin| Patch { path: item.path.clone(), crop, class, split, margin };
     let objects = match &item.label {
-        Label::Class(id) => return Ok(class_of(*id).map(|class| patch(None, class, 0)).into_iter().collect()),
+        Label::Class(id) => {
+            return Ok(class_of(*id).map(|class| patch(None, class, 0)).into_iter().collect());
+        }
         Label::Objects(objects) => objects,
     };
     let size = read_size(&item.path)
@@ -176,11 +178,15 @@ fn patches_of(
         objects.iter().filter_map(|object| Some((class_of(object.class)?, object))).collect();
     let mut patches: Vec<Patch> = sought
         .iter()
-        .map(|(class, object)| patch(Some(window(object.shape.center(), size, plan, &mut random)), *class, most))
+        .map(|(class, object)| {
+            patch(Some(window(object.shape.center(), size, plan, &mut random)), *class, most)
+        })
         .collect();
     if let Background::PerImage(count) = plan.background {
         let free = free_windows(&sought, size, plan.side, count, &mut random);
-        patches.extend(free.into_iter().map(|crop| patch(Some(crop), background, clear_margin(crop, &sought, most))));
+        patches.extend(
+            free.into_iter().map(|crop| patch(Some(crop), background, clear_margin(crop, &sought, most))),
+        );
     }
     Ok(patches)
 }

@@ -130,7 +130,8 @@ mod tests {
         picture.fill([0.0; 3]);
         picture[15 * 31 + 15] = [1.0; 3];
         let spread = blurred(&picture, 31, 2.0);
-        let variance: f32 = spread.iter().zip(0..).map(|(p, i)| p[1] * ((i % 31) as f32 - 15.0).powi(2)).sum();
+        let variance: f32 =
+            spread.iter().zip(0..).map(|(p, i)| p[1] * ((i % 31) as f32 - 15.0).powi(2)).sum();
         assert!((variance - 4.0).abs() < 0.2, "{variance}");
     }
 

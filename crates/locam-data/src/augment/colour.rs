@@ -81,7 +81,8 @@ fn light(picture: &mut Picture, side: usize, draw: &mut Draw) {
         for (column, pixel) in line.iter_mut().enumerate() {
             let (x, y) = (place(column), place(row));
             let [from_x, from_y] = [x - middle[0], y - middle[1]];
-            let share = 1.0 + across * (x * cosine + y * sine) - outwards * (from_x * from_x + from_y * from_y);
+            let share =
+                1.0 + across * (x * cosine + y * sine) - outwards * (from_x * from_x + from_y * from_y);
             *pixel = pixel.map(|value| value * share);
         }
     }
@@ -159,7 +160,10 @@ mod tests {
         for index in 0..200 {
             for change in ["stain", "colour"] {
                 let [slide, nucleus, red_cell] = [0, 1, 2].map(|place| green(change, index, place));
-                assert!(nucleus < red_cell && red_cell < slide, "{change} {index}: {nucleus} {red_cell} {slide}");
+                assert!(
+                    nucleus < red_cell && red_cell < slide,
+                    "{change} {index}: {nucleus} {red_cell} {slide}"
+                );
             }
         }
     }
@@ -168,7 +172,8 @@ mod tests {
     fn colours_move_by_much_and_in_all_directions() {
         for change in ["stain", "colour"] {
             let shifts: Vec<f32> = (0..200).map(|i| changed(change, i)[1][0] - 92.0).collect();
-            let beyond = |limit: f32| shifts.iter().filter(|shift| **shift * limit.signum() > limit.abs()).count();
+            let beyond =
+                |limit: f32| shifts.iter().filter(|shift| **shift * limit.signum() > limit.abs()).count();
             assert!(beyond(15.0) > 20 && beyond(-15.0) > 20, "{change}: {} {}", beyond(15.0), beyond(-15.0));
             let kept = shifts.iter().filter(|shift| shift.abs() < 1e-3).count();
             assert!((15..70).contains(&kept), "{change} keeps {kept} of 200 patches");

@@ -37,7 +37,8 @@ impl Warp {
         let turn = turn.map_or(0.0, |mut draw| draw.between(0.0, std::f32::consts::TAU));
         let angle = turn + tilt.map_or(0.0, |mut draw| draw.between(-MOST_TILT, MOST_TILT));
         let reduction = 1.0 / scale.map_or(1.0, |mut draw| draw.factor(SCALES[0], SCALES[1]));
-        let shift = shift.map_or([0.0; 2], |mut draw| [(); 2].map(|()| draw.between(-MOST_SHIFT, MOST_SHIFT)));
+        let shift =
+            shift.map_or([0.0; 2], |mut draw| [(); 2].map(|()| draw.between(-MOST_SHIFT, MOST_SHIFT)));
         let (sine, cosine) = angle.sin_cos();
         let step = |x: f32, y: f32| {
             let [x, y] = Symmetry::random(augment, key).source_of([x, y]);

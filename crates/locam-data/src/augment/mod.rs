@@ -147,7 +147,14 @@ impl Augment {
         if warp.is_some() || self.changes_values() {
             let mut picture = match &warp {
                 Some(warp) => warp.apply(view, side),
-                None => batch.drain(start..).as_slice().as_chunks().0.iter().map(|rgb| rgb.map(f32::from)).collect(),
+                None => batch
+                    .drain(start..)
+                    .as_slice()
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|rgb| rgb.map(f32::from))
+                    .collect(),
             };
             colour::change(&mut picture, side, self, key);
             camera::degrade(&mut picture, side, self, key);
@@ -279,7 +286,8 @@ mod tests {
 
     #[test]
     fn every_change_alone_changes_some_patches() {
-        let image = RgbImage::from_fn(32, 32, |x, y| image::Rgb([(x * 7) as u8, (y * 7) as u8, (x * y / 5) as u8]));
+        let image =
+            RgbImage::from_fn(32, 32, |x, y| image::Rgb([(x * 7) as u8, (y * 7) as u8, (x * y / 5) as u8]));
         for (word, change) in Change::ALL {
             let augment = Augment::NONE.with(change, true);
             assert_eq!(augment.to_string(), word);
@@ -298,7 +306,10 @@ mod tests {
             for part in 0..3 {
                 let key = |value| std::array::from_fn(|i| if i == part { value } else { 0 });
                 let differing = (1..20).filter(|&value| draw(key(value)) != draw(key(0))).count();
-                assert!(preset == Augment::NONE || differing > 10, "{name}: part {part} of the key: {differing}");
+                assert!(
+                    preset == Augment::NONE || differing > 10,
+                    "{name}: part {part} of the key: {differing}"
+                );
             }
         }
     }
