@@ -156,10 +156,15 @@ pub(crate) struct SettingArgs {
     /// Scaling of pixel values: unit (0 to 1) or imagenet (its mean and deviation) [default: unit]
     #[arg(long)]
     pub(crate) normalization: Option<String>,
-    /// Mirror training patches at random
+    /// How training patches are changed at random: the preset microscopy, photo, characters or none, or single changes
+    /// separated by commas: flips, turns, rotation, tilt, scale, shift, stain, colour, light, blur, noise, jpeg,
+    /// cut-out [default: none]
+    #[arg(long, value_name = "PRESET")]
+    pub(crate) augment: Option<String>,
+    /// Mirror training patches at random, whatever --augment says
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) flips: Option<bool>,
-    /// Turn training patches by right angles at random
+    /// Turn training patches by right angles at random, whatever --augment says
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) turns: Option<bool>,
     /// Seed of everything random [default: 0]
@@ -323,6 +328,18 @@ pub(crate) enum EvaluationSplit {
     All,
 }
 
+impl EvaluationSplit {
+    /// The name of the list that names the part's images; all of them need none.
+    pub(crate) const fn list_name(self) -> Option<&'static str> {
+        match self {
+            Self::Train => Some("train"),
+            Self::Val => Some("val"),
+            Self::Test => Some("test"),
+            Self::All => None,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
     /// Count classes and splits, name what is wrong, and draw a contact sheet
@@ -376,6 +393,21 @@ pub(crate) enum DataCommand {
         /// Seed: the same one gives the same bytes
         #[arg(long, default_value_t = 0)]
         seed: u64,
+        /// Laboratories' looks, taken in turn: wright, leishman, may-grunwald-giemsa, acid, alkaline, faded, or all
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_value = "wright,leishman,may-grunwald-giemsa",
+            value_name = "NAME"
+        )]
+        stains: Vec<String>,
+        /// Magnifications, taken in turn: at 1 a lymphocyte is about 100 pixels wide
+        #[arg(long, value_delimiter = ',', default_value = "1", value_name = "FACTOR")]
+        cell_scales: Vec<f64>,
+        /// Write no patches, and the fields with a box around every white cell, of the one class WBC, in Pascal VOC's
+        /// layout, as this part of a data set
+        #[arg(long, value_enum, value_name = "SPLIT")]
+        boxes: Option<EvaluationSplit>,
     },
 }
 

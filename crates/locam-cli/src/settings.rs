@@ -37,8 +37,9 @@ fn lay_settings_over(config: &mut TrainConfig, flags: &SettingArgs) -> Result<()
     set(&mut config.step_factor, flags.step_factor);
     set(&mut config.warmup_epochs, flags.warmup_epochs);
     set(&mut config.normalization, named(flags.normalization.as_deref(), "normalization", &NORMALIZATIONS)?);
-    set(&mut config.flips, flags.flips);
-    set(&mut config.turns, flags.turns);
+    set(&mut config.augment, flags.augment.as_deref().map(FromStr::from_str).transpose()?);
+    config.flips = flags.flips.or(config.flips);
+    config.turns = flags.turns.or(config.turns);
     set(&mut config.seed, flags.seed);
     set(&mut config.workers, flags.workers);
     set(&mut config.device, flags.device.clone());
@@ -106,7 +107,7 @@ mod tests {
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let config = config("epochs = 3\nseed = 7\n", &["--epochs", "5", "--flips"]).unwrap();
-        assert_eq!((config.epochs, config.seed, config.batch_size, config.flips), (5, 7, 32, true));
+        assert_eq!((config.epochs, config.seed, config.batch_size, config.flips), (5, 7, 32, Some(true)));
     }
 
     #[test]
@@ -116,6 +117,7 @@ mod tests {
             (["--optimizer", "lamb"], "sgd, adam, adamw"),
             (["--normalization", "z"], "unit, imagenet"),
             (["--arch", "resnet19"], "resnet18"),
+            (["--augment", "cells"], "microscopy, photo, characters, none"),
         ] {
             let message = format!("{:#}", config("", &flags).unwrap_err());
             assert!(message.contains(known), "{message}");

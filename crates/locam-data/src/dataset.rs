@@ -119,6 +119,8 @@ pub struct Patch {
     pub path: PathBuf,
     /// The window; the whole image where there is none.
     pub crop: Option<Crop>,
+    /// Pixels of the image around the window that augmentation may show, too.
+    pub margin: u32,
     /// Its class, a place in the class list that was chosen for training.
     pub class: ClassId,
     /// Its part of the data set.

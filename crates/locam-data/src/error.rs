@@ -94,6 +94,30 @@ pub enum DataError {
         /// What happened.
         reason: String,
     },
+    /// A word names no change of training patches.
+    #[error("no augmentation is called `{name}`; there are the presets {presets}, and the changes {changes}")]
+    UnknownChange {
+        /// The word.
+        name: String,
+        /// The presets.
+        presets: String,
+        /// The single changes.
+        changes: String,
+    },
+    /// A word names no laboratory's look.
+    #[error("no stain is called `{name}`; there are {known}")]
+    UnknownStain {
+        /// The word.
+        name: String,
+        /// All stains.
+        known: String,
+    },
+    /// A magnification can't be drawn.
+    #[error("a cell scale of {scale} can't be drawn; give one from 0.1 to 10")]
+    CellScale {
+        /// The magnification.
+        scale: f64,
+    },
     /// A word names no layout.
     #[error("no layout is called `{name}`; there are {known}")]
     UnknownLayout {

@@ -20,9 +20,10 @@ mod source;
 mod split;
 mod store;
 mod text;
+mod view;
 mod window;
 
-pub use augment::Augment;
+pub use augment::{AUGMENT_MARGIN, Augment, Change};
 pub use contact_sheet::contact_sheet;
 pub use dataset::{Crop, Dataset, Item, Label, Object, Patch, Problem, Shape, Split};
 pub use error::DataError;
@@ -35,11 +36,12 @@ pub use patches::{
 };
 pub use resize::{RESIZE_FILTER, resize};
 pub use smears::{
-    ALL_IDB2_SIDE, CellKind, CellType, Smear, SmearConfig, SmearPlan, SmearSummary, StainPreset, WhiteCell,
-    generate, write_all_idb1, write_all_idb2, write_smears,
+    ALL_IDB2_SIDE, CellKind, CellNames, CellType, Smear, SmearConfig, SmearPlan, SmearSummary, StainPreset,
+    VocFields, WhiteCell, generate, write_all_idb1, write_all_idb2, write_smears, write_voc,
 };
 pub use source::{ImageSource, Level, ScaledRows};
 pub use split::{SplitPlan, assign_splits};
 pub use store::{DEFAULT_MEMORY_BUDGET, PatchStore};
 pub use text::{GLYPH_SIDE, draw_text, text_width};
+pub use view::View;
 pub use window::cut;

@@ -137,8 +137,8 @@ impl Plan {
         let side = self.store.side() as usize;
         let mut pixels = Vec::with_capacity(indices.len() * 3 * side * side);
         for &index in &indices {
-            let patch = self.store.pixels(index)?;
-            self.augment.append(&mut pixels, &patch, side, [self.seed, self.epoch, index as u64]);
+            let view = self.store.view(index)?;
+            self.augment.append(&mut pixels, &view, side, [self.seed, self.epoch, index as u64]);
         }
         let labels = indices.iter().map(|&index| self.store.class_of(index).0).collect();
         Ok(Batch { first: place, pixels, labels, indices })
@@ -194,6 +194,7 @@ mod tests {
         let patch = |i: u32| Patch {
             path: path.clone(),
             crop: Some(Crop { left: i.into(), top: 0, side: SIDE }),
+            margin: 2,
             class: ClassId(i as usize % 3),
             split: Split::Train,
         };
@@ -201,7 +202,7 @@ mod tests {
     }
 
     fn config(workers: usize) -> LoaderConfig {
-        LoaderConfig { batch_size: 4, workers, seed: 7, augment: Augment::default() }
+        LoaderConfig { batch_size: 4, workers, seed: 7, augment: "microscopy".parse().unwrap() }
     }
 
     fn epoch(store: &Arc<PatchStore>, config: &LoaderConfig, order: Order, first_batch: usize) -> Vec<Batch> {

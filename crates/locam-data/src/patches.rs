@@ -20,6 +20,9 @@ const MOST_COVERED: f64 = 0.1;
 /// Random places that are tried for each background window.
 const TRIES: usize = 64;
 
+/// Margins of background windows that are tried.
+const MARGIN_STEPS: u32 = 8;
+
 /// How many background windows are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Background {
@@ -40,6 +43,8 @@ pub struct PatchPlan {
     pub side: u32,
     /// Largest shift of a window from its object's centre along each axis, as a fraction of `side`.
     pub jitter: f64,
+    /// How much around a training window augmentation may show, as a fraction of `side`.
+    pub margin: f64,
     /// How splits are drawn where the data give none. Its seed is also that of shifts and background.
     pub splits: SplitPlan,
 }
@@ -157,9 +162,12 @@ fn patches_of(
     background: ClassId,
 ) -> Result<Vec<Patch>, Problem> {
     let class_of = |id: ClassId| wanted.iter().position(|&known| known == id).map(ClassId);
-    let patch = |crop, class| Patch { path: item.path.clone(), crop, class, split };
+    let most = if split == Split::Train { (plan.margin * f64::from(plan.side)).round() as u32 } else { 0 };
+    let patch = |crop, class, margin| Patch { path: item.path.clone(), crop, class, split, margin };
     let objects = match &item.label {
-        Label::Class(id) => return Ok(class_of(*id).map(|class| patch(None, class)).into_iter().collect()),
+        Label::Class(id) => {
+            return Ok(class_of(*id).map(|class| patch(None, class, 0)).into_iter().collect());
+        }
         Label::Objects(objects) => objects,
     };
     let size = read_size(&item.path)
@@ -170,11 +178,15 @@ fn patches_of(
         objects.iter().filter_map(|object| Some((class_of(object.class)?, object))).collect();
     let mut patches: Vec<Patch> = sought
         .iter()
-        .map(|(class, object)| patch(Some(window(object.shape.center(), size, plan, &mut random)), *class))
+        .map(|(class, object)| {
+            patch(Some(window(object.shape.center(), size, plan, &mut random)), *class, most)
+        })
         .collect();
     if let Background::PerImage(count) = plan.background {
         let free = free_windows(&sought, size, plan.side, count, &mut random);
-        patches.extend(free.into_iter().map(|crop| patch(Some(crop), background)));
+        patches.extend(
+            free.into_iter().map(|crop| patch(Some(crop), background, clear_margin(crop, &sought, most))),
+        );
     }
     Ok(patches)
 }
@@ -213,6 +225,16 @@ fn free_windows(
         }
     }
     windows
+}
+
+/// The widest margin, up to `most`, with which a window stays clear of objects.
+fn clear_margin(crop: Crop, sought: &[(ClassId, &Object)], most: u32) -> u32 {
+    let clear = |margin: u32| {
+        let by = i64::from(margin);
+        let grown = Crop { left: crop.left - by, top: crop.top - by, side: crop.side + 2 * margin };
+        sought.iter().all(|(_, object)| is_clear_of(grown, object.shape))
+    };
+    (1..=MARGIN_STEPS).rev().map(|step| most * step / MARGIN_STEPS).find(|&margin| clear(margin)).unwrap_or(0)
 }
 
 fn is_clear_of(crop: Crop, shape: Shape) -> bool {

@@ -14,10 +14,12 @@ mod optics;
 mod random;
 mod red_cell;
 mod stain;
+mod voc;
 mod white_cell;
 
 pub use all_idb::{ALL_IDB2_SIDE, SmearPlan, SmearSummary, write_all_idb1, write_all_idb2, write_smears};
 pub use stain::StainPreset;
+pub use voc::{CellNames, VocFields, write_voc};
 
 use canvas::Canvas;
 use image::{ImageBuffer, Luma, RgbImage};

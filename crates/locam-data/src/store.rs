@@ -1,6 +1,7 @@
 //! The pixels of all patches of a data set, ready to be batched.
 
-use crate::{DataError, Patch, Problem, cut, read_rgb, resize};
+use crate::view::surroundings;
+use crate::{Crop, DataError, Patch, Problem, View, read_rgb, resize};
 use image::RgbImage;
 use locam_core::{ClassId, Size};
 use rayon::prelude::*;
@@ -21,12 +22,12 @@ pub struct PatchStore {
     side: u32,
     patches: Vec<Patch>,
     /// One entry per patch, or none at all where they did not fit.
-    pixels: Vec<Box<[u8]>>,
+    views: Vec<View<'static>>,
     data_hash: String,
 }
 
 /// What became of one patch on opening: its place in the list, its pixels where they are to be kept, their hash.
-type Prepared = (usize, Option<Box<[u8]>>, [u8; 32]);
+type Prepared = (usize, Option<View<'static>>, [u8; 32]);
 
 impl PatchStore {
     /// Decodes each source image once, in parallel, and prepares its patches as RGB of `side` by `side` pixels.
@@ -35,7 +36,8 @@ impl PatchStore {
     /// `memory_budget` is in bytes and bounds the pixels that are kept, not those in flight: each thread holds one
     /// source image at a time.
     pub fn open(patches: Vec<Patch>, side: u32, memory_budget: u64) -> (Self, Vec<Problem>) {
-        let keep = patches.len() as u64 * 3 * Size::new(side, side).area() <= memory_budget;
+        let needed: u64 = patches.iter().map(|patch| most_bytes(patch, side)).sum();
+        let keep = needed <= memory_budget;
         let mut places_by_path: BTreeMap<&Path, Vec<usize>> = BTreeMap::new();
         for (place, patch) in patches.iter().enumerate() {
             places_by_path.entry(&patch.path).or_default().push(place);
@@ -62,12 +64,12 @@ impl PatchStore {
     fn from_prepared(side: u32, patches: Vec<Patch>, prepared: Vec<Prepared>) -> Self {
         let data_hash = combined_hash(prepared.iter().map(|(.., hash)| *hash).collect());
         let mut patches: Vec<Option<Patch>> = patches.into_iter().map(Some).collect();
-        let (readable, pixels): (Vec<_>, Vec<_>) =
-            prepared.into_iter().map(|(place, pixels, _)| (patches[place].take(), pixels)).unzip();
+        let (readable, views): (Vec<_>, Vec<_>) =
+            prepared.into_iter().map(|(place, view, _)| (patches[place].take(), view)).unzip();
         Self {
             side,
             patches: readable.into_iter().flatten().collect(),
-            pixels: pixels.into_iter().flatten().collect(),
+            views: views.into_iter().flatten().collect(),
             data_hash,
         }
     }
@@ -103,15 +105,30 @@ impl PatchStore {
     /// The pixels of a patch: rows, columns, RGB.
     ///
     /// # Errors
-    /// Those of [`read_rgb`], where the pixels are not kept and the file is no longer what it was.
+    /// Those of [`PatchStore::view`].
     ///
     /// # Panics
     /// If `index` is not below [`PatchStore::len`].
     pub fn pixels(&self, index: usize) -> Result<Cow<'_, [u8]>, DataError> {
+        let side = self.side as usize;
+        match self.view(index)? {
+            View { pixels, width, height, .. } if (width, height) == (side, side) => Ok(pixels),
+            view => Ok(Cow::Owned(view.patch(side).into_owned())),
+        }
+    }
+
+    /// A patch with its surroundings, as far as its margin and the image reach.
+    ///
+    /// # Errors
+    /// Those of [`read_rgb`], where the pixels are not kept and the file is no longer what it was.
+    ///
+    /// # Panics
+    /// If `index` is not below [`PatchStore::len`].
+    pub fn view(&self, index: usize) -> Result<View<'_>, DataError> {
         let patch = &self.patches[index];
-        match self.pixels.get(index) {
-            Some(pixels) => Ok(Cow::Borrowed(pixels)),
-            None => Ok(Cow::Owned(extract(&read_rgb(&patch.path)?, patch, self.side)?.into_raw())),
+        match self.views.get(index) {
+            Some(view) => Ok(View { pixels: Cow::Borrowed(&view.pixels), ..*view }),
+            None => extract(&read_rgb(&patch.path)?, patch, self.side),
         }
     }
 
@@ -134,19 +151,40 @@ fn prepare(
     places
         .iter()
         .map(|&place| {
-            let pixels = extract(&image, &patches[place], side)?.into_raw();
-            let hash = Sha256::digest(&pixels).into();
-            Ok((place, keep.then(|| pixels.into_boxed_slice()), hash))
+            let patch = &patches[place];
+            let view = extract(&image, patch, side)?;
+            // The hash must not depend on how much of the surroundings is wanted.
+            let alone = extract(&image, &Patch { margin: 0, ..patch.clone() }, side)?;
+            let hash = Sha256::digest(&alone.pixels).into();
+            Ok((place, keep.then_some(view), hash))
         })
         .collect()
 }
 
-fn extract(image: &RgbImage, patch: &Patch, side: u32) -> Result<RgbImage, DataError> {
-    let size = Size::new(side, side);
-    match patch.crop {
-        Some(crop) => resize(&cut(image, crop), size),
-        None => resize(image, size),
-    }
+/// A patch resized to `side` pixels, with its surroundings resized by as much.
+fn extract(image: &RgbImage, patch: &Patch, side: u32) -> Result<View<'static>, DataError> {
+    let view = |image: RgbImage, [left, top]: [u32; 2]| View {
+        width: image.width() as usize,
+        height: image.height() as usize,
+        left: left as usize,
+        top: top as usize,
+        pixels: image.into_raw().into(),
+    };
+    let Some(crop) = patch.crop else { return Ok(view(resize(image, Size::new(side, side))?, [0, 0])) };
+    let (piece, inner) = surroundings(image, crop, patch.margin);
+    let scale = f64::from(side) / f64::from(crop.side);
+    let scaled = |pixels: u32| (f64::from(pixels) * scale).round() as u32;
+    // The parts before, in and after the patch are rounded one by one, so that the patch has its side exactly.
+    let span = |whole: u32, before: u32| scaled(before) + side + scaled(whole - before - crop.side);
+    let size = Size::new(span(piece.width(), inner[0]), span(piece.height(), inner[1]));
+    Ok(view(resize(&piece, size)?, inner.map(scaled)))
+}
+
+/// The most bytes that a patch takes with its surroundings.
+fn most_bytes(patch: &Patch, side: u32) -> u64 {
+    let crop_side = patch.crop.map_or(1, |Crop { side, .. }| side.max(1));
+    let margin = u64::from(patch.margin) * u64::from(side) / u64::from(crop_side);
+    3 * (u64::from(side) + 2 * margin).pow(2)
 }
 
 fn problem(path: &Path, places: &[usize], error: &DataError) -> Problem {
@@ -183,7 +221,7 @@ mod tests {
     use std::path::PathBuf;
 
     fn patch(path: &Path, crop: Option<Crop>, class: usize) -> Patch {
-        Patch { path: path.to_owned(), crop, class: ClassId(class), split: Split::Train }
+        Patch { path: path.to_owned(), crop, margin: 0, class: ClassId(class), split: Split::Train }
     }
 
     fn field(folder: &Path) -> PathBuf {

@@ -144,6 +144,7 @@ fn plan(side: u32, classes: &[&str]) -> PatchPlan {
         background: Background::PerImage(1),
         side,
         jitter: 0.0,
+        margin: 0.0,
         splits: SplitPlan { val_fraction: 0.15, test_fraction: 0.2, seed: 0 },
     }
 }

@@ -1,6 +1,7 @@
 use crate::{PatchConfig, TrainError};
 use locam_arch::ArchName;
 use locam_core::{Normalization, Size};
+use locam_data::{Augment, Change};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -119,10 +120,14 @@ pub struct TrainConfig {
     pub patch_size: u32,
     /// What happens to pixel values.
     pub normalization: Normalization,
-    /// Whether training patches are mirrored at random.
-    pub flips: bool,
-    /// Whether training patches are turned by right angles at random.
-    pub turns: bool,
+    /// How training patches are changed at random: a preset, or single changes separated by commas.
+    pub augment: Augment,
+    /// Whether training patches are mirrored at random; as `augment` says where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flips: Option<bool>,
+    /// Whether training patches are turned by right angles at random; as `augment` says where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turns: Option<bool>,
     /// `auto`, `cpu`, `cuda` or `wgpu`.
     pub device: String,
     /// Part of the patches kept for choosing the best epoch, where the data give no split.
@@ -152,8 +157,9 @@ impl Default for TrainConfig {
             workers: 2,
             patch_size: 224,
             normalization: Normalization::Unit,
-            flips: false,
-            turns: false,
+            augment: Augment::NONE,
+            flips: None,
+            turns: None,
             device: "auto".to_owned(),
             val_fraction: 0.15,
             test_fraction: 0.2,
@@ -181,6 +187,14 @@ impl TrainConfig {
     /// The learning rate after warm-up.
     pub fn peak_learning_rate(&self) -> f64 {
         self.learning_rate.unwrap_or(self.optimizer.default_learning_rate())
+    }
+
+    /// How training patches are changed: `augment`, with `flips` and `turns` laid over.
+    pub fn augmentation(&self) -> Augment {
+        let lay = |augment: Augment, change, given: Option<bool>| {
+            given.map_or(augment, |made| augment.with(change, made))
+        };
+        lay(lay(self.augment, Change::Flips, self.flips), Change::Turns, self.turns)
     }
 
     /// Checks that every value makes sense, before any work.

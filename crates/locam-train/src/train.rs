@@ -7,7 +7,7 @@ use crate::{
     TrainError, learning_rate,
 };
 use locam_core::{ModelSpec, Point, Provenance};
-use locam_data::{Augment, LoaderConfig, Order, RESIZE_FILTER, batches};
+use locam_data::{LoaderConfig, Order, RESIZE_FILTER, batches};
 use locam_net::{Compute, Model, Precision, Predictor, initial_state};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -339,7 +339,7 @@ fn loader(config: &TrainConfig) -> LoaderConfig {
         batch_size: config.batch_size,
         workers: config.workers,
         seed: config.seed,
-        augment: Augment { flips: config.flips, turns: config.turns },
+        augment: config.augmentation(),
     }
 }
 

@@ -40,7 +40,7 @@ fn store(folder: &Path, count: u32, split: Split) -> Arc<PatchStore> {
         if !path.exists() {
             noise(offset + i, class).save(&path).unwrap();
         }
-        Patch { path, crop: None, class: ClassId(class), split }
+        Patch { path, crop: None, margin: 0, class: ClassId(class), split }
     });
     let (store, problems) = PatchStore::open(patches.collect(), SIDE, u64::MAX);
     assert!(problems.is_empty(), "{problems:?}");
@@ -70,8 +70,7 @@ fn config() -> TrainConfig {
         weight_decay: 1e-4,
         schedule: Schedule::Cosine,
         warmup_epochs: 0.5,
-        flips: true,
-        turns: true,
+        augment: "flips,turns".parse().unwrap(),
         patch_size: SIDE,
         seed: 3,
         ..TrainConfig::default()

@@ -1,13 +1,12 @@
 //! The whole job on generated smears: no data, no download. Everything goes through the same functions that the
 //! commands call, on files that the commands can read again.
 
-use crate::assessing::{Assessed, Evaluation, annotated_items, assess, figures};
+use crate::assessing::{Assessed, Evaluation, annotated_items, assess, figures, split_name};
 use crate::calibrating::calibrate;
-use crate::demo_fields::{FieldSet, write_fields};
 use crate::training::{prepare, train_run};
 use crate::{Error, LocateOptions, Locator, demo_page, models};
 use locam_core::Size;
-use locam_data::{Dataset, OpenOptions, SmearConfig, Split, StainPreset};
+use locam_data::{CellNames, Dataset, OpenOptions, SmearConfig, Split, StainPreset, VocFields, write_voc};
 use locam_net::{ChannelChoice, DeviceChoice};
 use locam_train::{Observer, OptimizerName, Outcome, PatchConfig, Schedule, Start, Summary, TrainConfig};
 use std::path::{Path, PathBuf};
@@ -67,7 +66,9 @@ pub fn demo(
     make_room(&plan.out)?;
     let fields = plan.out.join("fields");
     tell("generating smears");
-    write_fields(&fields, &field_sets(plan.seed))?;
+    for set in field_sets(plan.seed) {
+        write_voc(&fields, &set)?;
+    }
     let data = Dataset::open(&fields, &OpenOptions::default())?;
 
     let config = config(plan.seed);
@@ -133,18 +134,19 @@ fn open(run: &Path) -> Result<Locator, Error> {
 }
 
 /// The fields by split; every field has a seed of its own, so that no cell occurs twice.
-fn field_sets(seed: u64) -> Vec<FieldSet> {
+fn field_sets(seed: u64) -> Vec<VocFields> {
     let smear = |index: u64, size: Size| SmearConfig {
         white_cells: (size.area() / PIXELS_PER_WHITE_CELL).max(1) as u32,
         stain: StainPreset::ALL[(index % StainPreset::ALL.len() as u64) as usize],
         ..SmearConfig::new(size, seed.wrapping_mul(1000).wrapping_add(index))
     };
-    let set = |split, indices: std::ops::Range<u64>| FieldSet {
-        split,
-        smears: indices.map(|index| smear(index, FIELD)).collect(),
+    let set = |split, smears| {
+        let name = split_name(split).to_owned();
+        VocFields { prefix: name.clone(), list: Some(name), names: CellNames::Kinds, smears }
     };
+    let alike = |indices: std::ops::Range<u64>| indices.map(|index| smear(index, FIELD)).collect();
     let test = (200..).zip(TEST_FIELDS).map(|(index, size)| smear(index, size)).collect();
-    vec![set(Split::Train, 0..30), set(Split::Val, 100..110), FieldSet { split: Split::Test, smears: test }]
+    vec![set(Split::Train, alike(0..30)), set(Split::Val, alike(100..110)), set(Split::Test, test)]
 }
 
 /// So many epochs, since this is to be over in minutes on two cores.
@@ -157,8 +159,8 @@ fn config(seed: u64) -> TrainConfig {
         schedule: Schedule::Cosine,
         warmup_epochs: 0.5,
         patch_size: 224,
-        flips: true,
-        turns: true,
+        flips: Some(true),
+        turns: Some(true),
         seed,
         patches: PatchConfig { background: 2, window: Some(160), jitter: 0.1, ..PatchConfig::default() },
         ..TrainConfig::default()

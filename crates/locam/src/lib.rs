@@ -13,7 +13,6 @@ mod assessing;
 mod bench;
 mod calibrating;
 mod demo;
-mod demo_fields;
 mod demo_page;
 mod error;
 mod images;
@@ -37,8 +36,8 @@ pub use images::find_images;
 pub use locam_arch::ArchName;
 pub use locam_core::{ClassId, ModelSpec, Normalization, Point, Rect, Region, ScoreMap, Size};
 pub use locam_data::{
-    Dataset, Inspection, Layout, OpenOptions, Problem, SmearPlan, Split, Strictness, contact_sheet, inspect,
-    write_patches, write_smears,
+    Dataset, Inspection, Layout, OpenOptions, Problem, SmearPlan, Split, StainPreset, Strictness,
+    contact_sheet, inspect, write_patches, write_smears, write_voc,
 };
 pub use locam_locate::ReliabilityBin;
 pub use locam_net::{ChannelChoice, DeviceChoice, Model, Precision};

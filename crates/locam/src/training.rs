@@ -3,8 +3,8 @@
 use crate::{Error, pictures};
 use locam_core::{ClassSpec, Size};
 use locam_data::{
-    Background, DEFAULT_MEMORY_BUDGET, Dataset, Patch, PatchPlan, PatchSet, PatchStore, Problem, Split,
-    SplitPlan, plan_patches,
+    AUGMENT_MARGIN, Background, DEFAULT_MEMORY_BUDGET, Dataset, Patch, PatchPlan, PatchSet, PatchStore,
+    Problem, Split, SplitPlan, plan_patches,
 };
 use locam_net::DeviceChoice;
 use locam_train::{Observer, Outcome, Run, RunFolder, Start, TrainConfig, TrainData, train};
@@ -88,6 +88,7 @@ pub fn patch_plan(config: &TrainConfig) -> PatchPlan {
         },
         side: patches.window.unwrap_or(config.patch_size),
         jitter: patches.jitter,
+        margin: if config.augmentation().reaches_out() { AUGMENT_MARGIN } else { 0.0 },
         splits: SplitPlan {
             val_fraction: config.val_fraction,
             test_fraction: config.test_fraction,

@@ -1,11 +1,11 @@
 use super::open_data;
 use crate::args::DataCommand;
 use crate::progress::warn_of;
-use crate::settings::lay_patches_over;
+use crate::settings::{lay_patches_over, parse};
 use anyhow::{Context, Result};
 use locam::{
-    Size, SmearPlan, TrainConfig, contact_sheet, inspect, patch_plan, write_image, write_patches,
-    write_smears,
+    Size, SmearPlan, StainPreset, TrainConfig, contact_sheet, inspect, patch_plan, write_image,
+    write_patches, write_smears, write_voc,
 };
 use std::process::ExitCode;
 
@@ -41,15 +41,29 @@ pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
             }
             eprintln!("patches of {side}x{side} pixels and manifest.csv are in {}", out.display());
         }
-        DataCommand::Smears { out, fields, patches, size: (width, height), seed } => {
-            let plan =
-                SmearPlan { fields, patches, size: Size::new(width, height), seed, ..SmearPlan::default() };
-            let written = write_smears(&out, &plan)?;
-            println!("{written}");
+        DataCommand::Smears { out, fields, patches, size, seed, stains, cell_scales, boxes } => {
+            let size = Size::new(size.0, size.1);
+            let plan = SmearPlan { fields, patches, size, seed, stains: stains_of(&stains)?, cell_scales };
+            plan.validate()?;
+            match boxes {
+                None => println!("{}", write_smears(&out, &plan)?),
+                Some(part) => {
+                    let cells = write_voc(&out, &plan.voc_fields(part.list_name()))?;
+                    println!("{fields} fields with {cells} white cells");
+                }
+            }
             eprintln!("written to {}", out.display());
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Stains by name, or all of them.
+fn stains_of(names: &[String]) -> Result<Vec<StainPreset>> {
+    match names {
+        [all] if all == "all" => Ok(StainPreset::ALL.to_vec()),
+        _ => names.iter().map(|name| parse(name)).collect(),
+    }
 }
 
 /// Side of the patches that are written.

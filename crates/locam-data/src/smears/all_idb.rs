@@ -39,6 +39,8 @@ pub struct SmearPlan {
     pub seed: u64,
     /// The laboratories' looks, taken in turn from field to field; none: the usual one.
     pub stains: Vec<StainPreset>,
+    /// Magnifications, taken in turn from stain to stain; none: 1.
+    pub cell_scales: Vec<f64>,
 }
 
 impl Default for SmearPlan {
@@ -49,6 +51,7 @@ impl Default for SmearPlan {
             size: Size::new(1712, 1368),
             seed: 0,
             stains: vec![StainPreset::Wright, StainPreset::Leishman, StainPreset::MayGrunwaldGiemsa],
+            cell_scales: vec![1.0],
         }
     }
 }
@@ -126,6 +129,17 @@ fn write_both(folder: &Path, plan: &SmearPlan) -> Result<SmearSummary, DataError
 }
 
 impl SmearPlan {
+    /// Checks that the magnifications can be drawn.
+    ///
+    /// # Errors
+    /// [`DataError::CellScale`].
+    pub fn validate(&self) -> Result<(), DataError> {
+        match self.cell_scales.iter().find(|scale| !(0.1..=10.0).contains(*scale)) {
+            Some(&scale) => Err(DataError::CellScale { scale }),
+            None => Ok(()),
+        }
+    }
+
     /// The whole fields: magnification varies a little, as between microscopes.
     pub fn field_configs(&self) -> Vec<SmearConfig> {
         let config = |index| SmearConfig {
@@ -150,9 +164,13 @@ impl SmearPlan {
             self.stains[index / 2 % self.stains.len()]
         };
         let usual = SmearConfig::new(size, draw.wide_seed());
+        let turn = index / 2 / self.stains.len().max(1);
+        let scale = self.cell_scales.get(turn % self.cell_scales.len().max(1)).copied().unwrap_or(1.0);
+        // Larger cells leave room for fewer.
+        let count = f64::from(usual.white_cells) / (scale * scale).max(0.01);
         SmearConfig {
-            white_cells: (usual.white_cells as f32 * draw.between(0.7, 1.4)).round().max(2.0) as u32,
-            cell_scale: draw.between(0.95, 1.05).into(),
+            white_cells: (count as f32 * draw.between(0.7, 1.4)).round().clamp(2.0, 400.0) as u32,
+            cell_scale: scale * f64::from(draw.between(0.95, 1.05)),
             stain,
             ..usual
         }

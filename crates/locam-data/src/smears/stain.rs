@@ -1,7 +1,9 @@
 //! How a laboratory's stain colours what it binds to.
 
 use super::random::{Draw, Purpose};
+use crate::DataError;
 use serde::Serialize;
+use std::str::FromStr;
 
 /// The look of one laboratory's slides; every field varies a little around it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -27,6 +29,18 @@ impl StainPreset {
     pub const ALL: [Self; 6] =
         [Self::Wright, Self::Leishman, Self::MayGrunwaldGiemsa, Self::Acid, Self::Alkaline, Self::Faded];
 
+    /// Its name, as in files and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Wright => "wright",
+            Self::Leishman => "leishman",
+            Self::MayGrunwaldGiemsa => "may-grunwald-giemsa",
+            Self::Acid => "acid",
+            Self::Alkaline => "alkaline",
+            Self::Faded => "faded",
+        }
+    }
+
     /// Colours as seen through one layer over the background, of 255: background, red cell, chromatin,
     /// basophilic cytoplasm, acidophilic cytoplasm.
     fn colours(self) -> [[u8; 3]; 5] {
@@ -50,6 +64,17 @@ impl StainPreset {
                 [[214, 206, 188], [192, 170, 150], [130, 100, 146], [160, 158, 172], [196, 178, 172]]
             }
         }
+    }
+}
+
+impl FromStr for StainPreset {
+    type Err = DataError;
+
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        Self::ALL.into_iter().find(|stain| stain.name() == text).ok_or_else(|| DataError::UnknownStain {
+            name: text.to_owned(),
+            known: Self::ALL.map(Self::name).join(", "),
+        })
     }
 }
 
