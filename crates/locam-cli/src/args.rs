@@ -189,7 +189,7 @@ pub(crate) struct SettingArgs {
 pub(crate) struct LocatorArgs {
     /// A run folder or a model folder
     #[arg(long, value_name = "FOLDER")]
-    pub(crate) model: PathBuf,
+    pub(crate) model: Option<PathBuf>,
     /// Size of the objects in these images, in pixels: images are scaled so that objects come out as in training
     #[arg(long, value_name = "PIXELS", conflicts_with = "scale")]
     pub(crate) object_size: Option<f64>,
@@ -304,14 +304,33 @@ pub(crate) enum CalibrationSplit {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  locam evaluate --model runs/white bccd --split test --out results")]
+#[command(after_help = "\
+Examples:
+  locam evaluate --model runs/white bccd --split test --out results
+  locam evaluate --model runs/blasts ALL_IDB2 --out results
+  locam evaluate --predictions found.json coco --split val --out results
+
+Data of annotated whole images are searched, labelled patches classified. Predictions of other programs are read from
+COCO JSON (results are looked up in a coco.json beside them or in the data's own), GeoJSON as QuPath exports it (one file
+per image with its name, or a folder of them), or CSV with the columns image, class, probability or score, and left,
+top, right, bottom or x, y, in pixels.")]
 pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     pub(crate) truth: TruthArgs,
-    /// The part of the data to look at
+    /// Compare what another program found, instead of searching with a model
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    pub(crate) predictions: Option<PathBuf>,
+    /// With predictions: the score from which one counts, as scores stand in the file [default: all]
+    #[arg(long, requires = "predictions", allow_hyphen_values = true)]
+    pub(crate) threshold: Option<f64>,
+    /// With predictions: the largest distance from an object that is marked by a point
+    #[arg(long, requires = "predictions", value_name = "PIXELS")]
+    pub(crate) radius: Option<f64>,
+    /// The part of the data to look at; patches without splits are those that the model's run kept for it, or all
+    /// where it was trained on others
     #[arg(long, default_value = "test")]
     pub(crate) split: EvaluationSplit,
-    /// Write the pictures and tables of `locam locate` for these images, too
+    /// Write a report (report.html), figures, curves, and the pictures and tables of `locam locate`
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
     /// Print one JSON object

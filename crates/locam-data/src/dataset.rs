@@ -101,6 +101,13 @@ pub struct Dataset {
     pub problems: Vec<Problem>,
 }
 
+impl Dataset {
+    /// Whether its images are labelled patches, and none is an annotated whole image.
+    pub fn holds_patches(&self) -> bool {
+        self.items.iter().all(|item| matches!(item.label, Label::Class(_)))
+    }
+}
+
 /// A square window of an image, in its pixels. It may reach over the border, where the border pixel is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Crop {

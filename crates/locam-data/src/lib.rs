@@ -14,6 +14,7 @@ mod inspect;
 mod layout;
 mod loader;
 mod patches;
+mod predictions;
 mod resize;
 mod smears;
 mod source;
@@ -34,6 +35,7 @@ pub use loader::{Batch, Batches, LoaderConfig, Order, batches};
 pub use patches::{
     BACKGROUND, Background, PatchClass, PatchPlan, PatchSet, WrittenPatches, plan_patches, write_patches,
 };
+pub use predictions::{Predictions, read_predictions};
 pub use resize::{RESIZE_FILTER, resize};
 pub use smears::{
     ALL_IDB2_SIDE, CellKind, CellNames, CellType, Smear, SmearConfig, SmearPlan, SmearSummary, StainPreset,

@@ -51,6 +51,13 @@ impl ConfusionMatrix {
         share(right, self.counts.iter().sum()).unwrap_or(0.0)
     }
 
+    /// The mean over classes of the share of their examples that are right, those without examples left out: chance is
+    /// one over the number of classes, however the examples are shared out. `None` without examples.
+    pub fn balanced_accuracy(&self) -> Option<f64> {
+        let recalls: Vec<f64> = (0..self.classes).filter_map(|class| self.recall(class)).collect();
+        (!recalls.is_empty()).then(|| recalls.iter().sum::<f64>() / recalls.len() as f64)
+    }
+
     /// Of what was taken for `class`, the share that is of it; `None` where nothing was.
     pub fn precision(&self, class: usize) -> Option<f64> {
         share(self.count(class, class), (0..self.classes).map(|truth| self.count(truth, class)).sum())
@@ -87,7 +94,7 @@ mod tests {
         let matrix = ConfusionMatrix::from_pairs(3, [(0, 0), (0, 1), (1, 1), (1, 1)]);
         assert_eq!((matrix.count(0, 1), matrix.count(1, 0)), (1, 0));
         assert!(matrix.accuracy() == 0.75);
-        assert_eq!(matrix.recall(0), Some(0.5));
+        assert_eq!((matrix.recall(0), matrix.balanced_accuracy()), (Some(0.5), Some(0.75)));
         assert_eq!(matrix.precision(1), Some(2.0 / 3.0));
         assert_eq!((matrix.recall(2), matrix.precision(2)), (None, None));
     }

@@ -28,12 +28,14 @@ pub struct Page {
 }
 
 /// A figure and what it says.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Figure {
     /// What it is, e.g. `white cells found`.
     pub label: String,
     /// E.g. `71 of 72`.
     pub value: String,
+    /// A small line below, e.g. its interval; empty for none.
+    pub note: String,
 }
 
 /// A part of a page under its own heading.
@@ -41,15 +43,37 @@ pub struct Figure {
 pub struct Section {
     /// The heading.
     pub title: String,
-    /// A paragraph below it; empty for none.
-    pub text: String,
-    /// SVG documents as [`crate::training_curves`] makes them. They go into the page as they are: never put
-    /// in what a user wrote.
-    pub drawings: Vec<String>,
-    /// Pictures, one below the other.
-    pub pictures: Vec<Picture>,
-    /// A table after the pictures.
-    pub table: Option<Table>,
+    /// What stands below it, in order.
+    pub blocks: Vec<Block>,
+}
+
+/// A piece of a section.
+#[derive(Clone, Debug)]
+pub enum Block {
+    /// A paragraph.
+    Text(String),
+    /// A paragraph that must not be overlooked.
+    Warning(String),
+    /// A list of sentences.
+    List(Vec<String>),
+    /// Plots, side by side where there is room.
+    Drawings(Vec<Drawing>),
+    /// A picture as wide as the page.
+    Picture(Picture),
+    /// Small pictures, side by side.
+    Gallery(Vec<Picture>),
+    /// A table.
+    Table(Table),
+}
+
+/// A plot and what it shows.
+#[derive(Clone, Debug, Serialize)]
+pub struct Drawing {
+    /// The text beneath.
+    pub caption: String,
+    /// An SVG document as [`crate::training_curves`] makes them. It goes into the page as it is: never put in what a
+    /// user wrote.
+    pub svg: String,
 }
 
 /// A picture and what it shows.
@@ -84,10 +108,19 @@ struct PageView<'a> {
 #[derive(Serialize)]
 struct SectionView<'a> {
     title: &'a str,
-    text: &'a str,
-    drawings: &'a [String],
-    pictures: Vec<PictureView<'a>>,
-    table: Option<TableView<'a>>,
+    blocks: Vec<BlockView<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", content = "content", rename_all = "lowercase")]
+enum BlockView<'a> {
+    Text(&'a str),
+    Warning(&'a str),
+    List(&'a [String]),
+    Drawings(&'a [Drawing]),
+    Picture(PictureView<'a>),
+    Gallery(Vec<PictureView<'a>>),
+    Table(TableView<'a>),
 }
 
 #[derive(Serialize)]
@@ -143,12 +176,21 @@ impl Page {
 }
 
 fn section_view(section: &Section) -> image::ImageResult<SectionView<'_>> {
-    Ok(SectionView {
-        title: &section.title,
-        text: &section.text,
-        drawings: &section.drawings,
-        pictures: section.pictures.iter().map(picture_view).collect::<Result<_, _>>()?,
-        table: section.table.as_ref().map(table_view),
+    let blocks = section.blocks.iter().map(block_view).collect::<Result<_, _>>()?;
+    Ok(SectionView { title: &section.title, blocks })
+}
+
+fn block_view(block: &Block) -> image::ImageResult<BlockView<'_>> {
+    Ok(match block {
+        Block::Text(text) => BlockView::Text(text),
+        Block::Warning(text) => BlockView::Warning(text),
+        Block::List(items) => BlockView::List(items),
+        Block::Drawings(drawings) => BlockView::Drawings(drawings),
+        Block::Picture(picture) => BlockView::Picture(picture_view(picture)?),
+        Block::Gallery(pictures) => {
+            BlockView::Gallery(pictures.iter().map(picture_view).collect::<Result<_, _>>()?)
+        }
+        Block::Table(table) => BlockView::Table(table_view(table)),
     })
 }
 
@@ -190,25 +232,34 @@ mod tests {
     use super::*;
     use image::Rgb;
 
+    fn picture(caption: &str) -> Picture {
+        Picture { caption: caption.to_owned(), image: RgbImage::from_pixel(4, 2, Rgb([9; 3])) }
+    }
+
     fn page() -> Page {
         let hostile = "<script>alert('x')</script> & \"more\"".to_owned();
         Page {
             title: hostile.clone(),
             intro: hostile.clone(),
-            figures: vec![Figure { label: hostile.clone(), value: hostile.clone() }],
+            figures: vec![Figure { label: hostile.clone(), value: hostile.clone(), note: hostile.clone() }],
             sections: vec![Section {
                 title: hostile.clone(),
-                text: hostile.clone(),
-                drawings: vec!["<svg id=\"curve\"></svg>".to_owned()],
-                pictures: vec![Picture {
-                    caption: hostile.clone(),
-                    image: RgbImage::from_pixel(4, 2, Rgb([9; 3])),
-                }],
-                table: Some(Table {
-                    caption: hostile.clone(),
-                    columns: vec![hostile.clone(), "x".to_owned()],
-                    rows: vec![vec![hostile.clone(), "\u{2212}1.5".to_owned()]],
-                }),
+                blocks: vec![
+                    Block::Text(hostile.clone()),
+                    Block::Warning(hostile.clone()),
+                    Block::List(vec![hostile.clone()]),
+                    Block::Drawings(vec![Drawing {
+                        caption: hostile.clone(),
+                        svg: "<svg id=\"curve\"></svg>".to_owned(),
+                    }]),
+                    Block::Picture(picture(&hostile)),
+                    Block::Gallery(vec![picture(&hostile)]),
+                    Block::Table(Table {
+                        caption: hostile.clone(),
+                        columns: vec![hostile.clone(), "x".to_owned()],
+                        rows: vec![vec![hostile.clone(), "\u{2212}1.5".to_owned()]],
+                    }),
+                ],
             }],
             footer: hostile,
         }
@@ -218,7 +269,7 @@ mod tests {
     fn texts_are_escaped_and_drawings_are_not() {
         let html = page().render().unwrap();
         assert!(!html.contains("<script"), "{html}");
-        assert_eq!(html.matches("&lt;script&gt;").count(), 13, "{html}");
+        assert_eq!(html.matches("&lt;script&gt;").count(), 19, "{html}");
         assert!(html.contains("<svg id=\"curve\"></svg>"));
     }
 

@@ -13,6 +13,7 @@ mod error;
 mod font;
 mod geojson;
 mod html;
+mod marked;
 mod npy;
 mod overlay;
 mod panel;
@@ -25,10 +26,14 @@ pub use coco::{write_coco, write_coco_results};
 pub use colormap::{ScoreRange, class_color, heat_color};
 pub use error::ReportError;
 pub use geojson::write_geojson;
-pub use html::{Figure, Page, Picture, Section, Table};
+pub use html::{Block, Drawing, Figure, Page, Picture, Section, Table};
+pub use marked::marked_picture;
 pub use npy::write_npy;
 pub use overlay::{DEFAULT_LONGEST_SIDE, Overlay};
 pub use panel::Panel;
-pub use plots::{EpochRecord, Plot, confusion_plot, reliability_plot, training_curves};
+pub use plots::{
+    EpochRecord, Plot, ReliabilityOf, confusion_plot, froc_plot, precision_recall_plot, reliability_plot,
+    training_curves,
+};
 pub use predictions::{ImageRecord, write_csv, write_json};
 pub use yolo::{write_yolo, write_yolo_classes};

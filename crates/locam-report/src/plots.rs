@@ -1,7 +1,7 @@
 use crate::{ReportError, font};
 use image::imageops::{self, FilterType};
 use image::{ImageFormat, RgbImage};
-use locam_locate::{ConfusionMatrix, ReliabilityBin};
+use locam_locate::{ConfusionMatrix, FrocPoint, PrecisionRecall, ReliabilityBin};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::register_font;
@@ -9,7 +9,12 @@ use std::io::Cursor;
 
 mod confusion;
 mod curves;
+mod lines;
 mod reliability;
+
+const TEXT: RGBColor = RGBColor(32, 33, 36);
+const GRID: RGBColor = RGBColor(226, 228, 232);
+const AXIS: RGBColor = RGBColor(140, 143, 150);
 
 /// Pixels of the PNG per unit of the SVG.
 const PNG_SCALE: u32 = 2;
@@ -69,12 +74,44 @@ pub fn confusion_plot(matrix: &ConfusionMatrix, class_names: &[String]) -> Resul
     render("the confusion matrix", &confusion::Table::new(matrix, class_names))
 }
 
-/// Per class the share of regions that are objects over the probability that was said of them; on the diagonal both agree.
+/// What a reliability curve is of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ReliabilityOf {
+    /// Regions of maps, and whether they are objects. Their probabilities begin at a half.
+    Regions,
+    /// Labelled patches, and whether their likeliest class is right. Its probability is at least one over the number
+    /// of classes.
+    Patches {
+        /// How many classes there are.
+        classes: usize,
+    },
+}
+
+/// Per class the share that is right over the probability that was said of it; on the diagonal both agree.
 ///
 /// # Errors
 /// When the plotting library fails.
-pub fn reliability_plot(classes: &[(String, Vec<ReliabilityBin>)]) -> Result<Plot, ReportError> {
-    render("the reliability curve", &reliability::Curves::new(classes))
+pub fn reliability_plot(
+    classes: &[(String, Vec<ReliabilityBin>)],
+    of: ReliabilityOf,
+) -> Result<Plot, ReportError> {
+    render("the reliability curve", &reliability::Curves::new(classes, of))
+}
+
+/// Per class precision over recall, from the strongest region down.
+///
+/// # Errors
+/// When the plotting library fails.
+pub fn precision_recall_plot(classes: &[(String, Vec<PrecisionRecall>)]) -> Result<Plot, ReportError> {
+    render("precision over recall", &lines::precision_recall(classes))
+}
+
+/// Per class the share of objects that are found over the false alarms per image.
+///
+/// # Errors
+/// When the plotting library fails.
+pub fn froc_plot(classes: &[(String, Vec<FrocPoint>)]) -> Result<Plot, ReportError> {
+    render("the free-response curve", &lines::froc(classes))
 }
 
 /// What can be drawn on every backend.
@@ -184,9 +221,23 @@ mod tests {
             ("healthy".to_owned(), vec![bin(0.7, 0.0)]),
             ("none".to_owned(), Vec::new()),
         ];
-        let plot = reliability_plot(&classes).unwrap();
+        let plot = reliability_plot(&classes, ReliabilityOf::Regions).unwrap();
         assert!(plot.svg.contains("blast (14 regions)") && plot.svg.contains("none (0 regions)"));
-        assert!(reliability_plot(&[]).is_ok());
+        assert!(reliability_plot(&[], ReliabilityOf::Regions).is_ok());
+        let patches = reliability_plot(&classes, ReliabilityOf::Patches { classes: 4 }).unwrap();
+        assert!(patches.svg.contains("blast (14 patches)"));
+    }
+
+    #[test]
+    fn curves_name_their_classes_and_can_be_empty() {
+        let place = |score, recall| PrecisionRecall { score, recall, precision: 0.9 };
+        let classes =
+            [("blast".to_owned(), vec![place(2.0, 0.5), place(1.0, 1.0)]), ("none".to_owned(), Vec::new())];
+        let plot = precision_recall_plot(&classes).unwrap();
+        assert!(plot.svg.contains("blast") && plot.svg.contains("none") && plot.svg.contains("recall"));
+        let place = FrocPoint { score: 1.0, false_alarms_per_image: 30.0, sensitivity: 0.5 };
+        assert!(froc_plot(&[("blast".to_owned(), vec![place])]).unwrap().svg.contains("false alarms"));
+        assert!(froc_plot(&[]).is_ok() && precision_recall_plot(&[]).is_ok());
     }
 
     #[test]

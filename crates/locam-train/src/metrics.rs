@@ -118,12 +118,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.csv");
         write_metrics(&path, &[row(1, Some(0.25), Some(0.5)), row(2, None, None)]).unwrap();
-        let text = std::fs::read_to_string(path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(
             text,
             "epoch,learning_rate,train_loss,train_accuracy,val_loss,val_accuracy,seconds\n\
              1,0.001,0.5,0.75,0.25,0.5,1.5\n2,0.001,0.5,0.75,,,1.5\n"
         );
+        let read = crate::RunFolder::new(folder.path()).read_metrics().unwrap();
+        assert_eq!(read, [row(1, Some(0.25), Some(0.5)), row(2, None, None)]);
     }
 
     #[test]

@@ -140,6 +140,14 @@ impl RunFolder {
         serde_json::from_slice(&bytes).map_err(|e| TrainError::Damaged { path, reason: e.to_string() })
     }
 
+    /// Reads `metrics.csv`: one row per epoch.
+    pub fn read_metrics(&self) -> Result<Vec<EpochMetrics>, TrainError> {
+        let path = self.metrics();
+        let damaged = |e: csv::Error| TrainError::Damaged { path: path.clone(), reason: e.to_string() };
+        let mut reader = csv::Reader::from_path(&path).map_err(damaged)?;
+        reader.deserialize().collect::<Result<_, _>>().map_err(damaged)
+    }
+
     /// Makes the folder for a new run, or checks that there is one to resume.
     pub(crate) fn open(&self, start: Start) -> Result<(), TrainError> {
         match start {

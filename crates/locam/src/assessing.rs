@@ -1,62 +1,11 @@
-//! Annotated whole images beside what was found on them: counting hits.
+//! Annotated whole images beside what was found on them.
 
-use crate::pictures::{reliability_curves, write_plot};
 use crate::writing::{Entry, write_entries};
 use crate::{Error, Located, Locator};
 use locam_core::{ClassId, ClassSpec, Region, ScoreMap};
 use locam_data::{Dataset, Item, Label, Problem, Shape, Split};
-use locam_locate::{
-    Counts, MatchRule, Matches, Reliability, ReliabilityBin, Truth, TruthShape, Verdict, find_regions,
-    match_regions, reliability, strongest_point_in_truth,
-};
-use locam_report::write_atomically;
-use serde::Serialize;
+use locam_locate::{MatchRule, Matches, Truth, TruthShape, Verdict, find_regions, match_regions};
 use std::path::{Path, PathBuf};
-
-/// The figures of one class over all images.
-#[derive(Clone, Debug, Serialize)]
-pub struct ClassFigures {
-    /// The class.
-    pub class: String,
-    /// The log-odds from which a place belonged to a region.
-    pub threshold: f64,
-    /// Regions whose centroid lies in an object of the class, each object taken once.
-    pub hits: usize,
-    /// Regions without an object.
-    pub false_alarms: usize,
-    /// Objects without a region.
-    pub misses: usize,
-    /// Hits over regions; 1 where there are none.
-    pub precision: f64,
-    /// Hits over objects; 1 where there are none.
-    pub recall: f64,
-    /// Harmonic mean of both.
-    pub f1: f64,
-    /// Images with an object of the class whose strongest point lies in one.
-    pub pointing_hits: usize,
-    /// Images with an object of the class.
-    pub pointing_images: usize,
-    /// Boxes that some region's box overlaps by at least a half (intersection over union); none for points.
-    pub boxes_overlapped: Option<usize>,
-    /// Mean over images of the difference between regions and objects, without its sign.
-    pub count_error: f64,
-    /// How far the probabilities of regions are from the share of them that are objects, over all regions that are
-    /// likelier than not.
-    pub expected_calibration_error: f64,
-    /// The same regions by their probability, in tenths of what lies between 0.5 and 1.
-    pub reliability: Vec<ReliabilityBin>,
-}
-
-/// What an evaluation gave.
-#[derive(Clone, Debug, Serialize)]
-pub struct Evaluation {
-    /// Images looked at.
-    pub images: usize,
-    /// Images passed over.
-    pub unreadable: usize,
-    /// Per sought class that the data annotate.
-    pub classes: Vec<ClassFigures>,
-}
 
 /// One annotated image with its maps.
 #[derive(Clone, Debug)]
@@ -157,24 +106,16 @@ fn truths(item: &Item, classes: &[Option<ClassId>]) -> Vec<Truth> {
     objects
         .iter()
         .filter_map(|object| {
-            let shape = match object.shape {
-                Shape::Box(rect) => TruthShape::Box(rect),
-                Shape::Point(point) => TruthShape::Point(point),
-            };
-            Some(Truth { class: classes[object.class.0]?, shape })
+            Some(Truth { class: classes[object.class.0]?, shape: truth_shape(object.shape) })
         })
         .collect()
 }
 
-/// Counts hits, false alarms and misses of every class that the data annotate.
-pub fn figures(locator: &Locator, assessed: &[Assessed], unreadable: usize) -> Evaluation {
-    let spec = &locator.model().spec;
-    let classes = spec
-        .sought_classes()
-        .filter(|&(id, _)| is_annotated(id, assessed))
-        .map(|(id, class)| class_figures(locator, id, class, assessed))
-        .collect();
-    Evaluation { images: assessed.len(), unreadable, classes }
+pub(crate) fn truth_shape(shape: Shape) -> TruthShape {
+    match shape {
+        Shape::Box(rect) => TruthShape::Box(rect),
+        Shape::Point(point) => TruthShape::Point(point),
+    }
 }
 
 /// Whether any of the images has an object of the class.
@@ -182,50 +123,8 @@ pub(crate) fn is_annotated(id: ClassId, assessed: &[Assessed]) -> bool {
     assessed.iter().any(|one| one.truths.iter().any(|truth| truth.class == id))
 }
 
-fn class_figures(locator: &Locator, id: ClassId, class: &ClassSpec, all: &[Assessed]) -> ClassFigures {
-    let mut counts = Counts::default();
-    let (mut pointing_hits, mut pointing_images, mut overlapped, mut boxes, mut difference) =
-        (0, 0, 0, 0, 0.0);
-    for one in all {
-        let truths: Vec<Truth> = one.truths.iter().filter(|truth| truth.class == id).copied().collect();
-        let regions: Vec<_> =
-            one.located.regions.iter().filter(|region| region.class == id).cloned().collect();
-        let margin = &one.located.margins[id.0];
-        counts += match_regions(&regions, &truths, match_rule(locator, margin)).counts();
-        difference += regions.len().abs_diff(truths.len()) as f64;
-        if !truths.is_empty() {
-            pointing_images += 1;
-            pointing_hits += usize::from(strongest_point_in_truth(margin, one.located.size, &truths));
-        }
-        for truth in &truths {
-            if let TruthShape::Box(rect) = truth.shape {
-                boxes += 1;
-                overlapped += usize::from(regions.iter().any(|region| region.rect.iou(rect) >= 0.5));
-            }
-        }
-    }
-    let Reliability { bins, expected_calibration_error } =
-        reliability(&verdicts(locator, id, class, all), EVEN, RELIABILITY_BINS);
-    ClassFigures {
-        class: class.name.clone(),
-        threshold: class.threshold,
-        hits: counts.true_positives,
-        false_alarms: counts.false_positives,
-        misses: counts.misses,
-        precision: counts.precision(),
-        recall: counts.recall(),
-        f1: counts.f1(),
-        pointing_hits,
-        pointing_images,
-        boxes_overlapped: (boxes > 0).then_some(overlapped),
-        count_error: difference / all.len() as f64,
-        expected_calibration_error,
-        reliability: bins,
-    }
-}
-
 /// Boxes are hit by a centroid inside; points by one within half an object.
-fn match_rule(locator: &Locator, margin: &ScoreMap) -> MatchRule {
+pub(crate) fn match_rule(locator: &Locator, margin: &ScoreMap) -> MatchRule {
     MatchRule::Centroid { radius: locator.object_size(margin) / 2.0 }
 }
 
@@ -245,9 +144,14 @@ pub(crate) fn matched_at(
     let margin = &one.located.margins[id.0];
     let config = locator.region_config(class, margin, threshold);
     let regions = find_regions(margin, id, one.located.size, &config);
-    let truths: Vec<Truth> = one.truths.iter().filter(|truth| truth.class == id).copied().collect();
+    let truths = truths_of(id, &one.truths);
     let matches = match_regions(&regions, &truths, match_rule(locator, margin));
     (regions, matches)
+}
+
+/// The objects of one class.
+pub(crate) fn truths_of(id: ClassId, truths: &[Truth]) -> Vec<Truth> {
+    truths.iter().filter(|truth| truth.class == id).copied().collect()
 }
 
 /// The scores of all regions of a class that are likelier than not, and whether they are objects.
@@ -272,19 +176,10 @@ pub(crate) fn entries(assessed: &[Assessed]) -> Vec<Entry<'_>> {
     assessed.iter().map(|one| Entry { path: &one.path, located: &one.located, truths: &one.truths }).collect()
 }
 
-/// Writes for annotated images what `locam locate` writes, with the truth drawn in, and the figures as
-/// `evaluation.json`, `reliability.svg` and `reliability.png`.
+/// Writes for annotated images what `locam locate` writes, with the truth drawn in.
 ///
 /// # Errors
 /// Files that can't be written.
-pub fn write_assessed(
-    locator: &Locator,
-    assessed: &[Assessed],
-    evaluation: &Evaluation,
-    out: &Path,
-) -> Result<(), Error> {
-    write_entries(locator, &entries(assessed), out)?;
-    let json = serde_json::to_vec_pretty(evaluation).map_err(|e| Error::Request(e.to_string()))?;
-    write_atomically(&out.join("evaluation.json"), |file| file.write_all(&json))?;
-    write_plot(out, "reliability", &reliability_curves(evaluation)?)
+pub fn write_assessed(locator: &Locator, assessed: &[Assessed], out: &Path) -> Result<(), Error> {
+    write_entries(locator, &entries(assessed), out)
 }

@@ -1,8 +1,10 @@
 //! The whole job on generated smears: no data, no download. Everything goes through the same functions that the
 //! commands call, on files that the commands can read again.
 
-use crate::assessing::{Assessed, Evaluation, annotated_items, assess, figures, split_name};
+use crate::assessing::{Assessed, annotated_items, assess, split_name};
 use crate::calibrating::calibrate;
+use crate::evaluating::{Evaluation, figures};
+use crate::shortcuts::check_shortcuts;
 use crate::training::{prepare, train_run};
 use crate::{Error, LocateOptions, Locator, demo_page, models};
 use locam_core::Size;
@@ -93,7 +95,8 @@ pub fn demo(
         tell(&format!("  {} in {:.1} s", path.display(), clock.elapsed().as_secs_f64()));
         clock = Instant::now();
     })?;
-    let evaluation = figures(&locator, &assessed, 0);
+    let (shortcuts, _) = check_shortcuts(&locator, &assessed)?;
+    let evaluation = Evaluation { shortcuts, ..figures(&locator, &assessed, 0) };
     let class_names: Vec<String> = prepared.data.classes.iter().map(|class| class.name.clone()).collect();
     let seconds = started.elapsed().as_secs_f64();
     let page = demo_page::write(&Shown {

@@ -3,9 +3,9 @@
 use crate::assessing::entries;
 use crate::demo::Shown;
 use crate::writing::{Entry, Scales, pictures, write_entries};
-use crate::{Error, pictures as plots};
+use crate::{Error, pictures as plots, report};
 use locam_locate::TruthShape;
-use locam_report::{Figure, Page, Picture, Section, Table, write_atomically};
+use locam_report::{Block, Drawing, Figure, Page, Picture, Section, Table, write_atomically};
 use std::path::PathBuf;
 
 /// Writes the page, and beside it the files that `locam locate` writes.
@@ -13,6 +13,9 @@ pub(crate) fn write(shown: &Shown<'_>) -> Result<PathBuf, Error> {
     let entries = entries(shown.assessed);
     write_entries(shown.locator, &entries, &shown.plan.out.join("found"))?;
     let mut sections = vec![training(shown)?];
+    sections.extend(report::class_sections(shown.evaluation));
+    sections.push(report::curves(shown.evaluation)?);
+    sections.extend(report::shortcut_section(&shown.evaluation.shortcuts));
     let scales = Scales::of(shown.locator, &entries);
     for entry in &entries {
         sections.push(field(shown, &scales, entry)?);
@@ -35,113 +38,63 @@ pub(crate) fn write(shown: &Shown<'_>) -> Result<PathBuf, Error> {
 }
 
 fn headline(shown: &Shown<'_>) -> Vec<Figure> {
-    let figure = |label: String, value: String| Figure { label, value };
-    let mut figures = Vec::new();
-    if let Some(test) = shown.summary.test.as_ref().or(shown.summary.val.as_ref()) {
-        figures.push(figure(
-            "unseen patches classified rightly".to_owned(),
-            format!("{:.1} %", 100.0 * test.accuracy),
-        ));
-    }
-    for class in &shown.evaluation.classes {
-        let objects = class.hits + class.misses;
-        figures.push(figure(format!("{} found", class.class), format!("{} of {objects}", class.hits)));
-        figures.push(figure(format!("false alarms, {}", class.class), class.false_alarms.to_string()));
-    }
-    figures
+    let test = shown.summary.test.as_ref().or(shown.summary.val.as_ref());
+    let patches = test.map(|test| Figure {
+        label: "unseen patches classified rightly".to_owned(),
+        value: format!("{:.1} %", 100.0 * test.accuracy),
+        note: String::new(),
+    });
+    patches.into_iter().chain(report::headline(shown.evaluation)).collect()
 }
 
 fn training(shown: &Shown<'_>) -> Result<Section, Error> {
-    let mut drawings = vec![plots::curves(&shown.summary.history)?.svg];
+    let drawing = |caption: &str, svg: String| Drawing { caption: caption.to_owned(), svg };
+    let mut drawings = vec![drawing("", plots::curves(&shown.summary.history)?.svg)];
     if let Some(test) = shown.summary.test.as_ref().or(shown.summary.val.as_ref()) {
-        drawings.push(plots::confusion(test, shown.class_names)?.svg);
+        let caption =
+            "Patches that took no part in training: how often each class (rows) was taken for each.";
+        drawings.push(drawing(caption, plots::confusion(test, shown.class_names)?.svg));
     }
-    drawings.push(plots::reliability_curves(shown.evaluation)?.svg);
     let config = shown.config;
-    Ok(Section {
-        title: "Training".to_owned(),
-        text: format!(
-            "{} patches of {2}x{2} pixels, {1} epochs, {3} from random weights. The epoch with the best validation \
-             accuracy, number {4}, was kept. The confusion matrix is on patches, \
-             and the curve of how often regions are cells, over the probability that is said of them, on fields, that \
-             took no part in any choice.",
-            shown.locator.model().spec.provenance.train_patches,
-            config.epochs,
-            config.patch_size,
-            config.arch,
-            shown.summary.best_epoch,
-        ),
-        drawings,
-        pictures: Vec::new(),
-        table: Some(figures_table(shown)),
-    })
-}
-
-fn figures_table(shown: &Shown<'_>) -> Table {
-    let columns = [
-        "class",
-        "threshold",
-        "found",
-        "missed",
-        "false alarms",
-        "precision",
-        "recall",
-        "F1",
-        "calibration error",
-    ];
-    let rows = shown.evaluation.classes.iter().map(|class| {
-        vec![
-            class.class.clone(),
-            format!("{:.2}", class.threshold),
-            class.hits.to_string(),
-            class.misses.to_string(),
-            class.false_alarms.to_string(),
-            format!("{:.3}", class.precision),
-            format!("{:.3}", class.recall),
-            format!("{:.3}", class.f1),
-            format!("{:.3}", class.expected_calibration_error),
-        ]
-    });
-    Table {
-        caption: "White cells on the test fields: found where a region's centroid lies in the cell's box"
-            .to_owned(),
-        columns: columns.map(str::to_owned).to_vec(),
-        rows: rows.collect(),
-    }
+    let text = format!(
+        "{} patches of {2}x{2} pixels, {1} epochs, {3} from random weights. The epoch with the best validation \
+         accuracy, number {4}, was kept.",
+        shown.locator.model().spec.provenance.train_patches,
+        config.epochs,
+        config.patch_size,
+        config.arch,
+        shown.summary.best_epoch,
+    );
+    Ok(Section { title: "Training".to_owned(), blocks: vec![Block::Text(text), Block::Drawings(drawings)] })
 }
 
 /// A test field: its pictures, and each cell that was found or missed.
 fn field(shown: &Shown<'_>, scales: &Scales, entry: &Entry<'_>) -> Result<Section, Error> {
     let image = locam_data::read_rgb(entry.path)?;
     let size = entry.located.size;
-    let mut shown_pictures = Vec::new();
+    let mut blocks = Vec::new();
     for (picture, (_, class)) in pictures(shown.locator, scales, entry, &image)
         .into_iter()
         .zip(shown.locator.model().spec.sought_classes())
     {
         let name = &class.name;
-        shown_pictures.push(Picture {
+        blocks.push(Block::Picture(Picture {
             caption: format!(
                 "{name}: log-odds at every place, regions above {:.2} in white, the truth in green",
                 class.threshold
             ),
             image: picture.overlay,
-        });
-        shown_pictures.push(Picture {
+        }));
+        blocks.push(Block::Picture(Picture {
             caption: format!(
                 "{name}: the image, the plain mean of the feature maps, their weighted sum for the class, \
                               the negative mean, and the four strongest channels"
             ),
             image: picture.panel,
-        });
+        }));
     }
-    Ok(Section {
-        title: format!("Unseen field of {size} pixels"),
-        text: String::new(),
-        drawings: Vec::new(),
-        pictures: shown_pictures,
-        table: Some(cells_table(shown, entry)),
-    })
+    blocks.push(Block::Table(cells_table(shown, entry)));
+    Ok(Section { title: format!("Unseen field of {size} pixels"), blocks })
 }
 
 fn cells_table(shown: &Shown<'_>, entry: &Entry<'_>) -> Table {

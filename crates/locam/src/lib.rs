@@ -15,31 +15,37 @@ mod calibrating;
 mod demo;
 mod demo_page;
 mod error;
+mod evaluating;
 mod images;
 mod locating;
 mod models;
 mod passes;
 mod pictures;
+mod report;
+mod shortcuts;
 #[cfg(test)]
 mod testing;
 mod training;
 mod writing;
 
-pub use assessing::{
-    Assessed, ClassFigures, Evaluation, annotated_items, assess, figures, split_name, write_assessed,
-};
+pub use assessing::{Assessed, annotated_items, assess, split_name, write_assessed};
 pub use bench::{BenchPlan, BenchResult, BenchTask, bench, peak_memory};
 pub use calibrating::{Calibrated, Calibration, calibrate};
 pub use demo::{DemoPlan, DemoResult, demo};
 pub use error::Error;
+pub use evaluating::{
+    ClassFigures, EmptyFigures, Evaluation, FigureRow, MapFigures, OverlapFigures, PatchClassFigures,
+    PatchEvaluation, PredictionOptions, evaluate_patches, figures, prediction_figures, write_figures,
+    write_patch_figures,
+};
 pub use images::find_images;
 pub use locam_arch::ArchName;
 pub use locam_core::{ClassId, ModelSpec, Normalization, Point, Rect, Region, ScoreMap, Size};
 pub use locam_data::{
-    Dataset, Inspection, Layout, OpenOptions, Problem, SmearPlan, Split, StainPreset, Strictness,
-    contact_sheet, inspect, write_patches, write_smears, write_voc,
+    Dataset, Inspection, Layout, OpenOptions, Predictions, Problem, SmearPlan, Split, StainPreset,
+    Strictness, contact_sheet, inspect, read_predictions, write_patches, write_smears, write_voc,
 };
-pub use locam_locate::ReliabilityBin;
+pub use locam_locate::{Estimate, FrocPoint, PrecisionRecall, ReliabilityBin};
 pub use locam_net::{ChannelChoice, DeviceChoice, Model, Precision};
 pub use locam_report::write_image;
 pub use locam_train::{
@@ -48,5 +54,7 @@ pub use locam_train::{
 };
 pub use locating::{LocateOptions, Located, Locator, Scaling, SmallImages};
 pub use models::{export_weights, show_model, store_calibration};
+pub use report::{ReportSubject, write_patch_report, write_prediction_report, write_report};
+pub use shortcuts::{ShortcutFigures, ShortcutFinding, check_shortcuts};
 pub use training::{Prepared, patch_plan, prepare, train_run};
 pub use writing::{LocateEvent, LocateSummary, locate_all};

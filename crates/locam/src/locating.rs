@@ -140,6 +140,11 @@ impl Locator {
         &self.model
     }
 
+    /// The network.
+    pub(crate) fn predictor(&self) -> &Predictor {
+        &self.predictor
+    }
+
     /// The device, in words.
     pub fn device_name(&self) -> &str {
         &self.device_name

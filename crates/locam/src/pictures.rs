@@ -1,9 +1,10 @@
 //! The plots of a run, as SVG and PNG: curves, confusion matrix, reliability.
 
-use crate::{ClassFigures, Error, Evaluation as Found};
+use crate::{ClassFigures, Error, Evaluation as Found, PatchEvaluation};
 use locam_locate::ReliabilityBin;
 use locam_report::{
-    EpochRecord, Plot, confusion_plot, reliability_plot, training_curves, write_atomically, write_image,
+    EpochRecord, Plot, ReliabilityOf, confusion_plot, froc_plot, precision_recall_plot, reliability_plot,
+    training_curves, write_atomically, write_image,
 };
 use locam_train::{EpochMetrics, Evaluation, Summary};
 use std::path::Path;
@@ -44,7 +45,27 @@ pub(crate) fn write_training_pictures(
 pub(crate) fn reliability_curves(found: &Found) -> Result<Plot, Error> {
     let bins = |class: &ClassFigures| (class.class.clone(), class.reliability.clone());
     let classes: Vec<(String, Vec<ReliabilityBin>)> = found.classes.iter().map(bins).collect();
-    Ok(reliability_plot(&classes)?)
+    Ok(reliability_plot(&classes, ReliabilityOf::Regions)?)
+}
+
+/// How often patches are what they are taken for, over the probability that is said of them.
+pub(crate) fn patch_reliability(found: &PatchEvaluation) -> Result<Plot, Error> {
+    let of = ReliabilityOf::Patches { classes: found.classes.len() };
+    Ok(reliability_plot(&[("all classes".to_owned(), found.reliability.clone())], of)?)
+}
+
+/// Precision over recall.
+pub(crate) fn precision_recall(found: &Found) -> Result<Plot, Error> {
+    let classes: Vec<_> =
+        found.classes.iter().map(|class| (class.class.clone(), class.precision_recall.clone())).collect();
+    Ok(precision_recall_plot(&classes)?)
+}
+
+/// Objects found over false alarms.
+pub(crate) fn froc(found: &Found) -> Result<Plot, Error> {
+    let classes: Vec<_> =
+        found.classes.iter().map(|class| (class.class.clone(), class.froc.clone())).collect();
+    Ok(froc_plot(&classes)?)
 }
 
 /// A plot as `NAME.svg` and `NAME.png`.

@@ -1,11 +1,15 @@
-use super::{PANEL_CHANNELS, open_data, open_locator};
-use crate::args::{CalibrateArgs, CalibrationSplit, EvaluateArgs, EvaluationSplit, TruthArgs};
+use super::{PANEL_CHANNELS, model_folder, open_data, open_locator, strictness};
+use crate::args::{CalibrateArgs, CalibrationSplit, EvaluateArgs, EvaluationSplit};
 use crate::progress::{Style, bar, warn_of};
 use anyhow::Result;
 use locam::{
-    Assessed, ChannelChoice, ClassFigures, Evaluation, Locator, Point, Problem, Split, annotated_items,
-    assess, figures, split_name, store_calibration, write_assessed,
+    Assessed, ChannelChoice, Dataset, Estimate, Evaluation, Locator, OpenOptions, PatchEvaluation, Point,
+    PredictionOptions, Problem, ReportSubject, ShortcutFigures, Split, annotated_items, assess,
+    check_shortcuts, evaluate_patches, figures, prediction_figures, read_predictions, split_name,
+    store_calibration, write_assessed, write_figures, write_patch_figures, write_patch_report,
+    write_prediction_report, write_report,
 };
+use std::path::Path;
 use std::process::ExitCode;
 
 /// `locam calibrate`
@@ -15,7 +19,8 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
         CalibrationSplit::Val => Split::Val,
     };
     let locator = open_locator(&args.truth.locator, ChannelChoice::None, None)?;
-    let (assessed, problems, _) = look(&locator, &args.truth, Some(split), Style::choose(false))?;
+    let data = open_data(&args.truth.data, &args.truth.data_args)?;
+    let (assessed, problems, _) = look(&locator, &data, Some(split), Style::choose(false))?;
     warn_of(&problems);
     let chosen = locam::calibrate(&locator, &assessed);
     let Point { x, y } = chosen.displacement;
@@ -34,8 +39,9 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
     }
     let source =
         format!("{} images, {} split of {}", assessed.len(), split_name(split), args.truth.data.display());
-    store_calibration(&args.truth.locator.model, &chosen, &source)?;
-    eprintln!("stored in {}", args.truth.locator.model.display());
+    let folder = model_folder(&args.truth.locator)?;
+    store_calibration(folder, &chosen, &source)?;
+    eprintln!("stored in {}", folder.display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -47,34 +53,100 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
         EvaluationSplit::Test => Some(Split::Test),
         EvaluationSplit::All => None,
     };
+    let data = open_data(&args.truth.data, &args.truth.data_args)?;
+    if let Some(predictions) = &args.predictions {
+        return evaluate_predictions(args, predictions, &data, split);
+    }
     let locator = open_locator(&args.truth.locator, ChannelChoice::Strongest(PANEL_CHANNELS), None)?;
-    let style = Style::choose(args.json);
-    let (assessed, problems, unreadable) = look(&locator, &args.truth, split, style)?;
-    warn_of(&problems);
-    let evaluation = figures(&locator, &assessed, unreadable);
+    if data.holds_patches() {
+        return evaluate_classifier(args, &locator, &data, split);
+    }
+    let (assessed, problems, unreadable) = look(&locator, &data, split, Style::choose(args.json))?;
+    let (shortcuts, more) = check_shortcuts(&locator, &assessed)?;
+    warn_of(&[problems, more].concat());
+    let evaluation = Evaluation { shortcuts, ..figures(&locator, &assessed, unreadable) };
     if let Some(out) = &args.out {
-        write_assessed(&locator, &assessed, &evaluation, out)?;
-        eprintln!("pictures and tables are in {}", out.display());
+        write_assessed(&locator, &assessed, out)?;
+        write_figures(&evaluation, out)?;
+        let subject = subject(model_folder(&args.truth.locator)?, &data, split);
+        write_report(&subject, &locator, &assessed, &evaluation, out)?;
+        tell_of(out);
     }
-    if args.json {
-        println!("{}", serde_json::to_string(&evaluation)?);
-    } else {
-        print!("{}", table(&evaluation));
-    }
+    print(args, &serde_json::to_string(&evaluation)?, &table(&evaluation));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Labelled patches.
+fn evaluate_classifier(
+    args: &EvaluateArgs,
+    locator: &Locator,
+    data: &Dataset,
+    split: Option<Split>,
+) -> Result<ExitCode> {
+    let folder = model_folder(&args.truth.locator)?;
+    let (evaluation, problems) = evaluate_patches(locator, folder, data, split)?;
+    warn_of(&[data.problems.clone(), problems].concat());
+    if let Some(out) = &args.out {
+        write_patch_figures(&evaluation, out)?;
+        let subject = ReportSubject { what: folder, data, part: evaluation.which.clone() };
+        write_patch_report(&subject, locator, &evaluation, out)?;
+        tell_of(out);
+    }
+    print(args, &serde_json::to_string(&evaluation)?, &patch_table(&evaluation));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What another program found.
+fn evaluate_predictions(
+    args: &EvaluateArgs,
+    path: &Path,
+    data: &Dataset,
+    split: Option<Split>,
+) -> Result<ExitCode> {
+    let items = annotated_items(data, split)?;
+    let options = OpenOptions { layout: None, strictness: strictness(args.truth.data_args.strict) };
+    let predictions = read_predictions(path, data, &options)?;
+    warn_of(&[data.problems.clone(), predictions.problems.clone()].concat());
+    let options = PredictionOptions { threshold: args.threshold, radius: args.radius };
+    let evaluation = prediction_figures(data, &items, &predictions, options)?;
+    if let Some(out) = &args.out {
+        write_figures(&evaluation, out)?;
+        write_prediction_report(&subject(path, data, split), &items, &predictions, &evaluation, out)?;
+        tell_of(out);
+    }
+    print(args, &serde_json::to_string(&evaluation)?, &table(&evaluation));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn subject<'a>(what: &'a Path, data: &'a Dataset, split: Option<Split>) -> ReportSubject<'a> {
+    let part =
+        split.map_or_else(|| "all of them".to_owned(), |split| format!("its {} split", split_name(split)));
+    ReportSubject { what, data, part }
+}
+
+fn tell_of(out: &Path) {
+    eprintln!("report: {}", out.join("report.html").display());
+}
+
+/// Figures as JSON, or as a table.
+fn print(args: &EvaluateArgs, json: &str, table: &str) {
+    if args.json {
+        println!("{json}");
+    } else {
+        print!("{table}");
+    }
 }
 
 /// Locates on one part of the annotated images; also gives all problems, and how many of the images were lost.
 fn look(
     locator: &Locator,
-    args: &TruthArgs,
+    data: &Dataset,
     split: Option<Split>,
     style: Style,
 ) -> Result<(Vec<Assessed>, Vec<Problem>, usize)> {
-    let data = open_data(&args.data, &args.data_args)?;
-    let items = annotated_items(&data, split)?;
+    let items = annotated_items(data, split)?;
     let progress = bar(style, items.len() as u64, "images");
-    let (assessed, mut problems) = assess(locator, &data, &items, &mut |_| progress.inc(1))?;
+    let (assessed, mut problems) = assess(locator, data, &items, &mut |_| progress.inc(1))?;
     progress.finish_and_clear();
     let unreadable = items.len() - assessed.len();
     problems.splice(0..0, data.problems.iter().cloned());
@@ -83,36 +155,67 @@ fn look(
 
 /// The figures as a plain table.
 pub(crate) fn table(evaluation: &Evaluation) -> String {
-    let mut text = format!("{} images\n", evaluation.images);
+    let mut text = format!("{} images; figures with their 95 % intervals\n", evaluation.images);
     for class in &evaluation.classes {
-        text += &class_lines(class);
+        let threshold =
+            class.threshold.map_or_else(String::new, |threshold| format!(" (threshold {threshold:.2})"));
+        text += &format!("{}{threshold}\n", class.class);
+        for row in class.rows() {
+            text += &format!("  {:<28}  {}\n", row.name, row.value);
+        }
     }
-    text
+    text + &shortcut_table(&evaluation.shortcuts)
 }
 
-fn class_lines(class: &ClassFigures) -> String {
-    let objects = class.hits + class.misses;
-    let overlap = class.boxes_overlapped.map_or_else(String::new, |boxes| {
-        format!(
-            "  box overlap >= 0.5      {boxes} of {objects} ({:.3})\n",
-            boxes as f64 / objects.max(1) as f64
-        )
-    });
-    format!(
-        "{} (threshold {:.2})\n  hits                    {} of {objects}\n  false alarms            {}\n  \
-         precision               {:.3}\n  recall                  {:.3}\n  F1                      {:.3}\n  \
-         strongest point inside  {} of {} images with such objects\n{overlap}  count error per image   {:.3}\n  \
-         calibration error       {:.3}\n",
-        class.class,
-        class.threshold,
-        class.hits,
-        class.false_alarms,
-        class.precision,
-        class.recall,
-        class.f1,
-        class.pointing_hits,
-        class.pointing_images,
-        class.count_error,
-        class.expected_calibration_error,
-    )
+/// The figures of a classifier as a plain table.
+fn patch_table(evaluation: &PatchEvaluation) -> String {
+    let mut text =
+        format!("{} patches ({}); figures with their 95 % intervals\n", evaluation.patches, evaluation.which);
+    let value = |estimate: Option<Estimate>| estimate.map_or_else(|| "-".to_owned(), |e| e.to_string());
+    for (name, estimate) in [
+        ("accuracy", evaluation.accuracy),
+        ("balanced accuracy", evaluation.balanced_accuracy),
+        ("area under the ROC curve", evaluation.area_under_curve),
+        ("calibration error", evaluation.expected_calibration_error),
+    ] {
+        text += &format!("  {name:<28}  {}\n", value(estimate));
+    }
+    for class in &evaluation.classes {
+        text += &format!(
+            "{} ({} patches)\n  {:<28}  {}\n  {:<28}  {}\n",
+            class.class,
+            class.patches,
+            "precision",
+            value(class.precision),
+            "recall",
+            value(class.recall)
+        );
+    }
+    text += "confusion (rows: truth, columns: taken for)\n";
+    for (class, row) in evaluation.classes.iter().zip(&evaluation.confusion) {
+        let counts: Vec<String> = row.iter().map(|count| format!("{count:>6}")).collect();
+        text += &format!("  {:<28}{}\n", class.class, counts.concat());
+    }
+    text + &shortcut_table(&evaluation.shortcuts)
+}
+
+/// What the classifier looks at; nothing where that was not checked.
+fn shortcut_table(shortcuts: &[ShortcutFigures]) -> String {
+    let mut text = String::new();
+    for class in shortcuts {
+        text += &format!(
+            "{}: patches taken for it (of {} objects)\n  {:<28}  {}\n  {:<28}  {}\n  {:<28}  {}\n  {:<28}  {}\n",
+            class.class,
+            class.objects,
+            "as they are",
+            class.as_they_are,
+            "with the object hidden",
+            class.object_hidden,
+            "with all else hidden",
+            class.surroundings_hidden,
+            "finding",
+            class.finding.words()
+        );
+    }
+    text
 }

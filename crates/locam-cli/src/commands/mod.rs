@@ -10,7 +10,7 @@ pub(crate) mod train;
 
 use crate::args::{DataArgs, LocatorArgs};
 use crate::settings::parse;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use locam::{ChannelChoice, Dataset, LocateOptions, Locator, OpenOptions, Scaling, SmallImages, Strictness};
 use std::path::Path;
 
@@ -27,6 +27,11 @@ fn strictness(strict: bool) -> Strictness {
 /// Single channels on a panel.
 const PANEL_CHANNELS: usize = 4;
 
+/// The model that is asked for.
+fn model_folder(args: &LocatorArgs) -> Result<&Path> {
+    args.model.as_deref().context("no model is given; name a run folder or a model folder with --model")
+}
+
 /// Loads the model, and says on what it runs and at what scale.
 fn open_locator(args: &LocatorArgs, channels: ChannelChoice, threshold: Option<f64>) -> Result<Locator> {
     let scaling = match (args.object_size, args.scale) {
@@ -38,7 +43,7 @@ fn open_locator(args: &LocatorArgs, channels: ChannelChoice, threshold: Option<f
     let precision = parse(&args.precision)?;
     let options =
         LocateOptions { scaling, small_images, stride: args.stride, channels, threshold, precision };
-    let locator = Locator::open(&args.model, parse(&args.device)?, options)?;
+    let locator = Locator::open(model_folder(args)?, parse(&args.device)?, options)?;
     eprintln!("{} on {}", locator.model().spec.architecture, locator.device_name());
     if let Some(warning) = locator.scale_warning() {
         eprintln!("warning: {warning}");

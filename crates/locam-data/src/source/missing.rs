@@ -26,7 +26,9 @@ impl Missing {
         let [top, bottom] = [rows.start, rows.end].map(|row| f64::from(row) * y);
         let region = Rect::new(left, top, right, bottom).clamped_to(self.image);
         match self.regions.last_mut() {
-            Some(last) if last.top == region.top && last.bottom == region.bottom && last.right == region.left => {
+            Some(last)
+                if last.top == region.top && last.bottom == region.bottom && last.right == region.left =>
+            {
                 last.right = region.right;
             }
             _ => self.regions.push(region),

@@ -73,12 +73,8 @@ trait Bands: Send + Sync {
     ///
     /// # Errors
     /// Faults that are not confined to a part of the image.
-    fn read_next(
-        &mut self,
-        from: u32,
-        pixels: &mut Vec<u8>,
-        missing: &mut Missing,
-    ) -> Result<u32, DataError>;
+    fn read_next(&mut self, from: u32, pixels: &mut Vec<u8>, missing: &mut Missing)
+    -> Result<u32, DataError>;
 }
 
 impl ImageSource {

@@ -5,7 +5,7 @@ use super::{Bands, MAX_BAND_BYTES, Missing};
 use crate::DataError;
 use image::metadata::Orientation;
 use locam_core::Size;
-use png::{BitDepth, ColorType, DecodingError, Decoder, Limits, Reader, Transformations};
+use png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Reader, Transformations};
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::ops::Range;

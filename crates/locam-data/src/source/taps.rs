@@ -40,7 +40,8 @@ impl Taps {
             let center = center - 0.5;
             let weight = |at: u32| (1.0 - ((f64::from(at) - center) * inverse_radius).abs()).max(0.0);
             let nonzero = (first..end).filter(|&at| weight(at) != 0.0);
-            let input = nonzero.clone().next().unwrap_or(first)..nonzero.last().map_or(first, |last| last + 1);
+            let input =
+                nonzero.clone().next().unwrap_or(first)..nonzero.last().map_or(first, |last| last + 1);
             let total: f64 = input.clone().map(weight).sum();
             spans.push(Span { input: input.clone(), first_weight: exact.len() });
             exact.extend(input.map(|at| weight(at) / total));

@@ -16,7 +16,12 @@ pub(super) struct SourceWindow {
 enum Held {
     /// The whole level, where it had to be decoded at once.
     Whole(Arc<RgbImage>),
-    Bands { bands: Box<dyn Bands>, first_row: u32, pixels: Vec<u8>, missing: Missing },
+    Bands {
+        bands: Box<dyn Bands>,
+        first_row: u32,
+        pixels: Vec<u8>,
+        missing: Missing,
+    },
 }
 
 impl SourceWindow {

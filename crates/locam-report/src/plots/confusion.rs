@@ -1,10 +1,9 @@
-use super::{Canvas, Drawing, Drawn, reason};
+use super::{Canvas, Drawing, Drawn, TEXT, reason};
 use crate::font::text_width;
 use locam_locate::ConfusionMatrix;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-const TEXT: RGBColor = RGBColor(32, 33, 36);
 const FAINT: RGBColor = RGBColor(110, 113, 120);
 const EDGE: RGBColor = RGBColor(200, 203, 210);
 /// The colour of a whole row in one cell.

@@ -1,12 +1,9 @@
-use super::{Canvas, Drawing, Drawn, EpochRecord, reason};
+use super::{AXIS, Canvas, Drawing, Drawn, EpochRecord, GRID, TEXT, reason};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
 const TRAIN: RGBColor = RGBColor(0, 114, 178);
 const TEST: RGBColor = RGBColor(213, 94, 0);
-const TEXT: RGBColor = RGBColor(32, 33, 36);
-const GRID: RGBColor = RGBColor(226, 228, 232);
-const AXIS: RGBColor = RGBColor(140, 143, 150);
 /// Up to so many epochs each is marked by a dot.
 const MOST_DOTS: usize = 40;
 

@@ -1,12 +1,9 @@
-use super::{Canvas, Drawing, Drawn, reason};
+use super::{AXIS, Canvas, Drawing, Drawn, GRID, ReliabilityOf, TEXT, reason};
 use crate::class_color;
 use locam_core::ClassId;
 use locam_locate::ReliabilityBin;
 use plotters::prelude::*;
 
-const TEXT: RGBColor = RGBColor(32, 33, 36);
-const GRID: RGBColor = RGBColor(226, 228, 232);
-const AXIS: RGBColor = RGBColor(140, 143, 150);
 /// Area of the dot of a bin that holds all regions of a class, as its radius in units of the SVG.
 const LARGEST_DOT: f64 = 11.0;
 const SMALLEST_DOT: f64 = 2.5;
@@ -14,11 +11,22 @@ const SMALLEST_DOT: f64 = 2.5;
 /// The bins of some classes, each with its name.
 pub(super) struct Curves<'a> {
     classes: &'a [(String, Vec<ReliabilityBin>)],
+    of: ReliabilityOf,
 }
 
 impl<'a> Curves<'a> {
-    pub(super) fn new(classes: &'a [(String, Vec<ReliabilityBin>)]) -> Self {
-        Self { classes }
+    pub(super) fn new(classes: &'a [(String, Vec<ReliabilityBin>)], of: ReliabilityOf) -> Self {
+        Self { classes, of }
+    }
+
+    /// The lowest probability in percent, what is counted, and what its share is of.
+    fn axes(&self) -> (f64, &'static str, &'static str) {
+        match self.of {
+            ReliabilityOf::Regions => (50.0, "regions", "regions that are objects (%)"),
+            ReliabilityOf::Patches { classes } => {
+                (100.0 / classes.max(1) as f64, "patches", "patches that are right (%)")
+            }
+        }
     }
 }
 
@@ -27,7 +35,7 @@ fn draw_class<'a, DB: DrawingBackend + 'a>(
     canvas: &Canvas<DB>,
     chart: &mut Chart<'a, DB>,
     number: usize,
-    name: &str,
+    (label, counted): (&str, &str),
     bins: &[ReliabilityBin],
 ) -> Drawn {
     let [red, green, blue] = class_color(ClassId(number));
@@ -39,7 +47,7 @@ fn draw_class<'a, DB: DrawingBackend + 'a>(
     chart
         .draw_series(LineSeries::new(bins.iter().map(place), style))
         .map_err(reason)?
-        .label(format!("{name} ({all} regions)"))
+        .label(format!("{label} ({all} {counted})"))
         .legend(move |(x, y)| PathElement::new(vec![(x, y - middle), (x + length, y - middle)], style));
     let radius = |bin: &ReliabilityBin| {
         let part = bin.count as f64 / all.max(1) as f64;
@@ -62,11 +70,12 @@ impl Drawing for Curves<'_> {
     }
 
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn {
+        let (least, counted, share) = self.axes();
         let mut chart = ChartBuilder::on(&canvas.area)
             .margin(canvas.unit(14.0))
             .x_label_area_size(canvas.unit(40.0))
             .y_label_area_size(canvas.unit(52.0))
-            .build_cartesian_2d(50.0..100.0, 0.0..100.0)
+            .build_cartesian_2d(least.min(99.0)..100.0, 0.0..100.0)
             .map_err(reason)?;
         chart
             .configure_mesh()
@@ -79,15 +88,15 @@ impl Drawing for Curves<'_> {
             .x_label_formatter(&|value| format!("{value:.0}"))
             .y_label_formatter(&|value| format!("{value:.0}"))
             .x_desc("probability that is said (%)")
-            .y_desc("regions that are objects (%)")
+            .y_desc(share)
             .label_style(canvas.font(13.0, TEXT))
             .axis_desc_style(canvas.font(13.0, TEXT))
             .draw()
             .map_err(reason)?;
         let right = AXIS.stroke_width(canvas.unit(1.0) as u32);
-        chart.draw_series(LineSeries::new([(50.0, 50.0), (100.0, 100.0)], right)).map_err(reason)?;
+        chart.draw_series(LineSeries::new([(least, least), (100.0, 100.0)], right)).map_err(reason)?;
         for (number, (name, bins)) in self.classes.iter().enumerate() {
-            draw_class(canvas, &mut chart, number, name, bins)?;
+            draw_class(canvas, &mut chart, number, (name, counted), bins)?;
         }
         if self.classes.is_empty() {
             return Ok(());

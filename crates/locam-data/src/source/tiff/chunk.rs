@@ -1,6 +1,6 @@
+use super::super::samples::to_rgb;
 use super::ifd_file::{self, IfdFile, is_damage};
 use super::level::TiffLevel;
-use super::super::samples::to_rgb;
 use super::samples::{self, Unfit};
 use super::{data_error, decode_error, jpeg};
 use crate::DataError;

@@ -1,6 +1,6 @@
+use super::super::samples::Color;
 use super::ifd_file::{IfdFile, MAX_CHUNK_BYTES};
 use super::{data_error, decode_error};
-use super::super::samples::Color;
 use crate::DataError;
 use locam_core::Size;
 use std::path::Path;

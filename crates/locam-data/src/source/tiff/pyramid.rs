@@ -1,8 +1,8 @@
 //! Smaller copies of the first image in the same file.
 
+use super::data_error;
 use super::ifd_file::{IfdFile, decoder_at};
 use super::level::TiffLevel;
-use super::data_error;
 use locam_core::Size;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -103,7 +103,8 @@ impl Ifd {
 fn has_same_shape(small: Size, full: Size) -> bool {
     let ratio = |full: u32, small: u32, by: f64| f64::from(full) / (f64::from(small) + by);
     // Levels are made by halving again and again, each of which may round a column or row away.
-    let possible = |full, small: u32| ratio(full, small, 1.5)..=ratio(full, small, if small > 2 { -1.5 } else { -0.5 });
+    let possible =
+        |full, small: u32| ratio(full, small, 1.5)..=ratio(full, small, if small > 2 { -1.5 } else { -0.5 });
     let (x, y) = (possible(full.width, small.width), possible(full.height, small.height));
     x.start() <= y.end() && y.start() <= x.end()
 }

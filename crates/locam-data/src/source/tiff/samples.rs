@@ -12,12 +12,10 @@ pub(super) fn to_bytes(stored: DecodingResult, bits: u8, width: usize) -> Result
         DecodingResult::U16(values) => {
             Ok(values.into_iter().map(|value| ((u32::from(value) + 128) / 257) as u8).collect())
         }
-        DecodingResult::F32(values) => {
-            match values.iter().position(|value| !(0.0..=1.0).contains(value)) {
-                Some(at) => Err(Unfit::Float { at, value: values[at] }),
-                None => Ok(values.into_iter().map(|value| (value * 255.0).round() as u8).collect()),
-            }
-        }
+        DecodingResult::F32(values) => match values.iter().position(|value| !(0.0..=1.0).contains(value)) {
+            Some(at) => Err(Unfit::Float { at, value: values[at] }),
+            None => Ok(values.into_iter().map(|value| (value * 255.0).round() as u8).collect()),
+        },
         _ => Err(Unfit::Format),
     }
 }

@@ -26,7 +26,14 @@ pub(crate) struct Points<E> {
 
 impl<E: Element> Points<E> {
     pub(crate) fn empty() -> Self {
-        Self { values: Buffer::zeroed(0), form: Form { kernel: 3, stride: 1 }, rows: 0, columns: 0, width: 0, position: 0 }
+        Self {
+            values: Buffer::zeroed(0),
+            form: Form { kernel: 3, stride: 1 },
+            rows: 0,
+            columns: 0,
+            width: 0,
+            position: 0,
+        }
     }
 
     /// Transforms weights given as matrices `channels` x `columns`, row-major, one per place of the window; a turned

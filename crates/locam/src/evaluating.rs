@@ -1,0 +1,137 @@
+//! Figures of what was found on annotated whole images, by this program or another, each with its interval.
+
+mod figures;
+mod maps;
+mod patches;
+mod predicted;
+mod rows;
+
+pub use figures::{ClassFigures, EmptyFigures, MapFigures, OverlapFigures};
+pub(crate) use patches::run_folder;
+pub use patches::{PatchClassFigures, PatchEvaluation, evaluate_patches};
+pub(crate) use predicted::truths_in;
+pub use predicted::{PredictionOptions, prediction_figures};
+pub use rows::FigureRow;
+
+use crate::assessing::{Assessed, is_annotated, match_rule, matched_at, truths_of};
+use crate::pictures::{froc, patch_reliability, precision_recall, reliability_curves, write_plot};
+use crate::shortcuts::ShortcutFigures;
+use crate::{Error, Locator};
+use figures::class_figures;
+use locam_core::{ClassId, ClassSpec, Region};
+use locam_locate::{MatchRule, Resamples, Truth, TruthShape, strongest_point_in_truth};
+use locam_report::{confusion_plot, write_atomically};
+use maps::map_figures;
+use serde::Serialize;
+use std::path::Path;
+
+/// The seed of the resamples that intervals come from.
+pub(crate) const SEED: u64 = 0;
+
+/// What an evaluation gave.
+#[derive(Clone, Debug, Serialize)]
+pub struct Evaluation {
+    /// Images looked at.
+    pub images: usize,
+    /// Images passed over.
+    pub unreadable: usize,
+    /// The largest distance from an object that is known by a point, in pixels; 0 where no object is.
+    pub radius: f64,
+    /// Per sought class that the data annotate; every class where nothing is annotated.
+    pub classes: Vec<ClassFigures>,
+    /// What the classifier looks at, where that was checked.
+    pub shortcuts: Vec<ShortcutFigures>,
+}
+
+/// One image as the figures of one class see it.
+#[derive(Clone, Debug)]
+pub(crate) struct ClassImage {
+    /// What was found.
+    pub(crate) regions: Vec<Region>,
+    /// The same and what lies below the threshold, for figures over all thresholds.
+    pub(crate) candidates: Vec<Region>,
+    /// What is there.
+    pub(crate) truths: Vec<Truth>,
+    /// When a region's centroid is on an object.
+    pub(crate) rule: MatchRule,
+    /// Whether the strongest point lies on an object; none without objects.
+    pub(crate) pointing: Option<bool>,
+}
+
+/// The figures of every class that the images annotate. Where they annotate none at all, those of every sought class:
+/// all that is found there is a false alarm.
+pub fn figures(locator: &Locator, assessed: &[Assessed], unreadable: usize) -> Evaluation {
+    let sought: Vec<(ClassId, &ClassSpec)> = locator.model().spec.sought_classes().collect();
+    let nothing = !sought.iter().any(|&(id, _)| is_annotated(id, assessed));
+    let resamples = Resamples::new(assessed.len(), Resamples::USUAL, SEED);
+    let radius = assessed
+        .iter()
+        .find(|one| one.truths.iter().any(|truth| matches!(truth.shape, TruthShape::Point(_))))
+        .map_or(0.0, |one| locator.object_size(&one.located.margins[0]) / 2.0);
+    let classes = sought
+        .into_iter()
+        .filter(|&(id, _)| nothing || is_annotated(id, assessed))
+        .map(|(id, class)| {
+            let images: Vec<ClassImage> =
+                assessed.iter().map(|one| class_image(locator, id, class, one)).collect();
+            ClassFigures {
+                maps: map_figures(id, assessed),
+                threshold: Some(class.threshold),
+                ..class_figures(&class.name, &images, true, &resamples)
+            }
+        })
+        .collect();
+    Evaluation { images: assessed.len(), unreadable, radius, classes, shortcuts: Vec::new() }
+}
+
+fn class_image(locator: &Locator, id: ClassId, class: &ClassSpec, one: &Assessed) -> ClassImage {
+    let margin = &one.located.margins[id.0];
+    let truths = truths_of(id, &one.truths);
+    let regions: Vec<Region> =
+        one.located.regions.iter().filter(|region| region.class == id).cloned().collect();
+    let (weaker, _) = matched_at(locator, id, class, class.threshold.min(0.0), one);
+    let strongest = || strongest_point_in_truth(margin, one.located.size, &truths);
+    ClassImage {
+        candidates: with_weaker(&regions, weaker, class.threshold),
+        pointing: (!truths.is_empty()).then(strongest),
+        rule: match_rule(locator, margin),
+        regions,
+        truths,
+    }
+}
+
+/// Regions as they were found, and those that a lower threshold adds.
+fn with_weaker(regions: &[Region], weaker: Vec<Region>, threshold: f64) -> Vec<Region> {
+    let added = weaker.into_iter().filter(|region| region.score < threshold);
+    regions.iter().cloned().chain(added).collect()
+}
+
+/// Writes figures as `evaluation.json`, and their curves as `reliability`, `precision-recall` and `froc`, each as `.svg` and
+/// `.png`.
+///
+/// # Errors
+/// Files that can't be written.
+pub fn write_figures(evaluation: &Evaluation, out: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(out).map_err(|source| Error::Io { path: out.to_owned(), source })?;
+    write_json(evaluation, out)?;
+    write_plot(out, "reliability", &reliability_curves(evaluation)?)?;
+    write_plot(out, "precision-recall", &precision_recall(evaluation)?)?;
+    write_plot(out, "froc", &froc(evaluation)?)
+}
+
+/// Writes the figures of a classifier as `evaluation.json`, and `confusion` and `reliability` as `.svg` and `.png`.
+///
+/// # Errors
+/// Files that can't be written.
+pub fn write_patch_figures(evaluation: &PatchEvaluation, out: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(out).map_err(|source| Error::Io { path: out.to_owned(), source })?;
+    write_json(evaluation, out)?;
+    let names: Vec<String> = evaluation.classes.iter().map(|class| class.class.clone()).collect();
+    write_plot(out, "confusion", &confusion_plot(&evaluation.matrix(), &names)?)?;
+    write_plot(out, "reliability", &patch_reliability(evaluation)?)
+}
+
+fn write_json(figures: &impl Serialize, out: &Path) -> Result<(), Error> {
+    let json = serde_json::to_vec_pretty(figures).map_err(|e| Error::Request(e.to_string()))?;
+    Ok(write_atomically(&out.join("evaluation.json"), |file| file.write_all(&json))?)
+}
