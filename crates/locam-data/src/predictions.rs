@@ -83,7 +83,7 @@ pub fn read_predictions(
                 found.by_item[item].push(region);
                 used += 1;
             }
-            Err(fault) => faults.add(fault, &entry.place),
+            Err(fault) => faults.add(&fault, &entry.place),
         }
     }
     found.problems = faults.problems(path);
@@ -160,7 +160,7 @@ impl Fault {
 struct Faults(BTreeMap<&'static str, (usize, String)>);
 
 impl Faults {
-    fn add(&mut self, fault: Fault, place: &str) {
+    fn add(&mut self, fault: &Fault, place: &str) {
         let first = || match fault.name() {
             Some(name) => format!("`{name}`, {place}"),
             None => place.to_owned(),
@@ -226,7 +226,7 @@ impl<'a> Names<'a> {
             Some(score) if score.is_finite() => score,
             Some(_) => return Err(Fault::Score),
             None => {
-                faults.add(Fault::NoScore, &entry.place);
+                faults.add(&Fault::NoScore, &entry.place);
                 1.0
             }
         };
@@ -247,7 +247,7 @@ fn shaped(shape: &EntryShape, class: ClassId, score: f64) -> Result<Region, Faul
     };
     let numbers = [rect.left, rect.top, rect.right, rect.bottom, centroid.x, centroid.y];
     let is_point = matches!(shape, EntryShape::Point(_));
-    if !is_point && !(rect.area() > 0.0) && numbers[..4].iter().all(|number| number.is_finite()) {
+    if !is_point && rect.area() <= 0.0 && numbers[..4].iter().all(|number| number.is_finite()) {
         return Err(Fault::Area);
     }
     if !numbers.iter().all(|number| number.is_finite()) {

@@ -61,7 +61,7 @@ impl RocRanking {
     }
 
     /// The area under the curve of true over false positive rate: the probability that a patch of the class is ranked
-    /// above one that is not, ties counting half (Hanley and McNeil, "The meaning and use of the area under a
+    /// above one that is not, ties counting half (Hanley and `McNeil`, "The meaning and use of the area under a
     /// receiver operating characteristic curve", 1982). `None` where there are only patches of the class, or none.
     pub fn area(&self, times: &[u32]) -> Option<f64> {
         let (mut below, mut positives, mut won) = (0.0, 0.0, 0.0);

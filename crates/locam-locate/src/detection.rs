@@ -175,9 +175,9 @@ impl Ranking {
             let times = f64::from(times[*image]);
             if times > 0.0 {
                 if verdict.hit {
-                    tally.hits += times
+                    tally.hits += times;
                 } else {
-                    tally.false_alarms += times
+                    tally.false_alarms += times;
                 }
                 each(verdict.score, tally);
             }

@@ -75,7 +75,7 @@ fn highest_share(
     (all > 0).then(|| f64::from(most) / f64::from(all))
 }
 
-/// Whether the strongest region's box overlaps an object's box by at least a half (intersection over union): CorLoc of
+/// Whether the strongest region's box overlaps an object's box by at least a half (intersection over union): `CorLoc` of
 /// Deselaers et al., "Localizing objects while learning their appearance", 2010, for images with an object of
 /// the class. Regions of equal score are taken in their order.
 pub fn is_correctly_localized(regions: &[Region], truths: &[Truth]) -> bool {
@@ -128,7 +128,6 @@ pub fn pixel_average_precision(images: &[PixelCounts], times: &[u32]) -> Option<
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
     use locam_core::{MapTransform, Point};
@@ -162,7 +161,7 @@ mod tests {
     #[test]
     fn version_two_averages_over_overlaps() {
         let image = BoxOverlaps { largest: vec![0.4, 0.6], any: vec![0.4, 0.6] };
-        assert_eq!(max_box_accuracy(&[image.clone()], &[1]), Some(1.0));
+        assert_eq!(max_box_accuracy(std::slice::from_ref(&image), &[1]), Some(1.0));
         assert!((max_box_accuracy_v2(&[image], &[1]).unwrap() - 2.0 / 3.0).abs() < 1e-12);
         assert_eq!(max_box_accuracy(&[], &[]), None);
     }
@@ -195,7 +194,9 @@ mod tests {
         ) {
             let counts = |place: fn(f64, bool) -> f64| {
                 let mut counts = PixelCounts::default();
-                pixels.iter().for_each(|&(score, object)| counts.record(place(score, object), object));
+                for &(score, object) in &pixels {
+                    counts.record(place(score, object), object);
+                }
                 counts
             };
             let found = pixel_average_precision(&[counts(|score, _| score)], &[1]);

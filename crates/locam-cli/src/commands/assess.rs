@@ -9,6 +9,7 @@ use locam::{
     store_calibration, write_assessed, write_figures, write_patch_figures, write_patch_report,
     write_prediction_report, write_report,
 };
+use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -157,11 +158,10 @@ fn look(
 pub(crate) fn table(evaluation: &Evaluation) -> String {
     let mut text = format!("{} images; figures with their 95 % intervals\n", evaluation.images);
     for class in &evaluation.classes {
-        let threshold =
-            class.threshold.map_or_else(String::new, |threshold| format!(" (threshold {threshold:.2})"));
-        text += &format!("{}{threshold}\n", class.class);
+        let threshold = class.threshold.map(|threshold| format!(" (threshold {threshold:.2})"));
+        text += &heading(&class.class, &threshold.unwrap_or_default());
         for row in class.rows() {
-            text += &format!("  {:<28}  {}\n", row.name, row.value);
+            text += &line(row.name, &row.value);
         }
     }
     text + &shortcut_table(&evaluation.shortcuts)
@@ -178,23 +178,17 @@ fn patch_table(evaluation: &PatchEvaluation) -> String {
         ("area under the ROC curve", evaluation.area_under_curve),
         ("calibration error", evaluation.expected_calibration_error),
     ] {
-        text += &format!("  {name:<28}  {}\n", value(estimate));
+        text += &line(name, &value(estimate));
     }
     for class in &evaluation.classes {
-        text += &format!(
-            "{} ({} patches)\n  {:<28}  {}\n  {:<28}  {}\n",
-            class.class,
-            class.patches,
-            "precision",
-            value(class.precision),
-            "recall",
-            value(class.recall)
-        );
+        text += &heading(&class.class, &format!(" ({} patches)", class.patches));
+        text += &line("precision", &value(class.precision));
+        text += &line("recall", &value(class.recall));
     }
     text += "confusion (rows: truth, columns: taken for)\n";
     for (class, row) in evaluation.classes.iter().zip(&evaluation.confusion) {
-        let counts: Vec<String> = row.iter().map(|count| format!("{count:>6}")).collect();
-        text += &format!("  {:<28}{}\n", class.class, counts.concat());
+        let counts: Vec<String> = row.iter().map(|count| format!("{count:>5}")).collect();
+        text += &line(&class.class, &counts.join(" "));
     }
     text + &shortcut_table(&evaluation.shortcuts)
 }
@@ -203,19 +197,20 @@ fn patch_table(evaluation: &PatchEvaluation) -> String {
 fn shortcut_table(shortcuts: &[ShortcutFigures]) -> String {
     let mut text = String::new();
     for class in shortcuts {
-        text += &format!(
-            "{}: patches taken for it (of {} objects)\n  {:<28}  {}\n  {:<28}  {}\n  {:<28}  {}\n  {:<28}  {}\n",
-            class.class,
-            class.objects,
-            "as they are",
-            class.as_they_are,
-            "with the object hidden",
-            class.object_hidden,
-            "with all else hidden",
-            class.surroundings_hidden,
-            "finding",
-            class.finding.words()
-        );
+        text += &heading(&class.class, &format!(": patches taken for it (of {} objects)", class.objects));
+        text += &line("as they are", &class.as_they_are);
+        text += &line("with the object hidden", &class.object_hidden);
+        text += &line("with all else hidden", &class.surroundings_hidden);
+        text += &line("finding", &class.finding.words());
     }
     text
+}
+
+fn heading(class: &str, about: &str) -> String {
+    format!("{class}{about}\n")
+}
+
+/// A row below a heading.
+fn line(name: &str, value: &dyn Display) -> String {
+    format!("  {name:<28}  {value}\n")
 }

@@ -69,10 +69,12 @@ fn noise(picture: &mut Picture, draw: &mut Draw) {
     }
 }
 
-/// Fills a box with the patch's mean colour (DeVries and Taylor, 2017).
+/// Fills a box with the patch's mean colour (`DeVries` and Taylor, 2017).
 fn cut_out(picture: &mut Picture, side: usize, draw: &mut Draw) {
     let mut sums = [0.0_f64; 3];
-    picture.iter().for_each(|pixel| (0..3).for_each(|i| sums[i] += f64::from(pixel[i])));
+    for pixel in picture.iter() {
+        (0..3).for_each(|i| sums[i] += f64::from(pixel[i]));
+    }
     let mean = sums.map(|sum| (sum / picture.len() as f64) as f32);
     let [width, height] =
         [(); 2].map(|()| (draw.between(CUT_OUTS[0], CUT_OUTS[1]) * side as f32).round() as usize);
@@ -118,6 +120,7 @@ fn gaussian(sigma: f32) -> Vec<f32> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
 

@@ -138,11 +138,11 @@ mod tests {
     fn dyes_are_unit_vectors_and_can_be_taken_apart() {
         for dyes in STAINS {
             let apart = inverse(dyes);
-            for row in 0..3 {
-                assert!((dyes[row].iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 5e-3, "{:?}", dyes[row]);
+            for (row, dye) in dyes.iter().enumerate() {
+                assert!((dye.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 5e-3, "{dye:?}");
+                let product = |column: usize| (0..3).map(|i| dye[i] * apart[i][column]).sum::<f32>();
                 for column in 0..3 {
-                    let product: f32 = (0..3).map(|i| dyes[row][i] * apart[i][column]).sum();
-                    assert!((product - f32::from(u8::from(row == column))).abs() < 1e-5);
+                    assert!((product(column) - f32::from(u8::from(row == column))).abs() < 1e-5);
                 }
             }
         }

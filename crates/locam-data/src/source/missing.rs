@@ -19,6 +19,7 @@ impl Missing {
     }
 
     /// Adds columns and rows of the level, and why they are missing.
+    #[expect(clippy::float_cmp, reason = "the same edge is computed from the same numbers")]
     pub(super) fn add(&mut self, columns: Range<u32>, rows: Range<u32>, fault: DataError) {
         self.first_fault.get_or_insert(fault);
         let (x, y) = self.scale;
@@ -37,6 +38,7 @@ impl Missing {
     }
 
     /// Joins the last region to one right above it.
+    #[expect(clippy::float_cmp, reason = "the same edge is computed from the same numbers")]
     fn join_down(&mut self) {
         let Some(last) = self.regions.last().copied() else { return };
         let above = self.regions.iter().position(|region| {

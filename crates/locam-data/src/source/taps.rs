@@ -39,9 +39,9 @@ impl Taps {
             let end = (center + radius).ceil().min(f64::from(input)) as u32;
             let center = center - 0.5;
             let weight = |at: u32| (1.0 - ((f64::from(at) - center) * inverse_radius).abs()).max(0.0);
-            let nonzero = (first..end).filter(|&at| weight(at) != 0.0);
+            let mut nonzero = (first..end).filter(|&at| weight(at) != 0.0);
             let input =
-                nonzero.clone().next().unwrap_or(first)..nonzero.last().map_or(first, |last| last + 1);
+                nonzero.clone().next().unwrap_or(first)..nonzero.next_back().map_or(first, |last| last + 1);
             let total: f64 = input.clone().map(weight).sum();
             spans.push(Span { input: input.clone(), first_weight: exact.len() });
             exact.extend(input.map(|at| weight(at) / total));

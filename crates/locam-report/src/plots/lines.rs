@@ -9,7 +9,7 @@ pub(super) struct Lines {
     x: Axis,
     y: Axis,
     legend: SeriesLabelPosition,
-    lines: Vec<(String, Vec<(f64, f64)>)>,
+    curves: Vec<(String, Vec<(f64, f64)>)>,
 }
 
 struct Axis {
@@ -29,7 +29,7 @@ pub(super) fn precision_recall(classes: &[(String, Vec<PrecisionRecall>)]) -> Li
         x: Axis { name: "recall (%)", end: 100.0 },
         y: Axis { name: "precision (%)", end: 100.0 },
         legend: SeriesLabelPosition::LowerLeft,
-        lines: classes.iter().map(line).collect(),
+        curves: classes.iter().map(line).collect(),
     }
 }
 
@@ -52,7 +52,7 @@ pub(super) fn froc(classes: &[(String, Vec<FrocPoint>)]) -> Lines {
         x: Axis { name: "false alarms per image", end },
         y: Axis { name: "objects found (%)", end: 100.0 },
         legend: SeriesLabelPosition::LowerRight,
-        lines: classes.iter().map(line).collect(),
+        curves: classes.iter().map(line).collect(),
     }
 }
 
@@ -85,7 +85,7 @@ impl Drawing for Lines {
             .axis_desc_style(canvas.font(13.0, TEXT))
             .draw()
             .map_err(reason)?;
-        for (number, (name, points)) in self.lines.iter().enumerate() {
+        for (number, (name, points)) in self.curves.iter().enumerate() {
             let [red, green, blue] = class_color(ClassId(number));
             let style = RGBColor(red, green, blue).stroke_width(canvas.unit(2.0) as u32);
             let (length, middle) = (canvas.unit(20.0), canvas.unit(1.0));
@@ -97,7 +97,7 @@ impl Drawing for Lines {
                     PathElement::new(vec![(x, y - middle), (x + length, y - middle)], style)
                 });
         }
-        if self.lines.is_empty() {
+        if self.curves.is_empty() {
             return Ok(());
         }
         chart

@@ -46,7 +46,9 @@ pub(super) fn decode(
     let mut values = decoder.decode().map_err(|error| error.to_string())?;
     crop(&mut values, width * samples, Size::new(size.width * samples as u32, size.height));
     if chunks.white_is_zero {
-        values.iter_mut().for_each(|value| *value = !*value);
+        for value in &mut values {
+            *value = !*value;
+        }
     }
     Ok(values)
 }

@@ -50,7 +50,7 @@ fn of_ome(description: &str) -> Option<f64> {
     Some(size * unit)
 }
 
-/// Pixels per centimetre or inch, or per micrometre as ImageJ writes it.
+/// Pixels per centimetre or inch, or per micrometre as `ImageJ` writes it.
 fn of_tags(decoder: &mut Decoder<IfdFile>, description: &str) -> Option<f64> {
     const INCH: u16 = 2;
     const CENTIMETRE: u16 = 3;
