@@ -130,3 +130,15 @@ fn large_factors_have_the_bytes_of_the_whole_image_scaled() {
         assert_scaled_as_whole(&path, size, 0..size.width, 64);
     }
 }
+
+#[test]
+fn reduced_copies_are_the_whole_image_scaled_and_small_images_themselves() {
+    let folder = Folder::new();
+    let image = sample(700, 320);
+    let path = folder.file("image.tif", &striped_tiff(&image, deflate(), Predictor::None, 50));
+    let source = ImageSource::open(&path).unwrap();
+    assert!(source.reduced(700).unwrap() == image);
+    assert!(source.reduced(175).unwrap() == resize(&image, Size::new(175, 80)).unwrap());
+    let narrow = folder.file("narrow.tif", &striped_tiff(&sample(900, 1), deflate(), Predictor::None, 1));
+    assert_eq!(ImageSource::open(&narrow).unwrap().reduced(9).unwrap().dimensions(), (9, 1));
+}

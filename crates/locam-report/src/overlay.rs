@@ -24,9 +24,11 @@ const TRUTH: Rgb<u8> = Rgb([0, 190, 80]);
 /// in the order given. Title, colour bar and scale are in margins, so that they hide nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Overlay<'a> {
-    /// The image as it was given to be searched.
+    /// The image, as it was given to be searched or reduced.
     pub image: &'a RgbImage,
-    /// The scores; the map's transform leads to the pixels of `image`.
+    /// Its size as it was given: regions and truths are in these pixels.
+    pub size: Size,
+    /// The scores; the map's transform leads to the same pixels.
     pub map: &'a ScoreMap,
     /// The scores at the ends of the colour scale, the same for all overlays of a run.
     pub range: ScoreRange,
@@ -62,19 +64,15 @@ impl Overlay<'_> {
         canvas
     }
 
-    fn image_size(&self) -> Size {
-        Size::new(self.image.width(), self.image.height())
-    }
-
     fn picture_size(&self) -> Size {
         let largest = self.longest_side.max(1);
-        fitted(self.image_size(), SHORTEST_LONGEST_SIDE.min(largest), largest)
+        fitted(self.size, SHORTEST_LONGEST_SIDE.min(largest), largest)
     }
 
     /// The image under its heat map.
     fn blended(&self, size: Size) -> RgbImage {
         let mut picture = scaled(self.image, size);
-        for (x, y, position) in positions(self.map, self.range, self.image_size(), size) {
+        for (x, y, position) in positions(self.map, self.range, self.size, size) {
             blend(&mut picture, x.into(), y.into(), heat_color(position), cover(position) as f32);
         }
         picture
@@ -155,16 +153,16 @@ impl Overlay<'_> {
     }
 
     fn size_note(&self) -> String {
-        format!("{} \u{d7} {} px", self.image.width(), self.image.height())
+        format!("{} \u{d7} {} px", self.size.width, self.size.height)
     }
 
     /// A round number of image pixels that takes about a fifth of the picture's width, and that width.
     fn scale_bar(&self, size: Size) -> (String, u32) {
-        let widest = f64::from(self.image.width()) / 5.0;
+        let widest = f64::from(self.size.width) / 5.0;
         let magnitude = 10_f64.powf(widest.max(1.0).log10().floor());
         let pixels = [5.0, 2.0, 1.0].map(|factor| factor * magnitude).into_iter().find(|&p| p <= widest);
         let pixels = pixels.unwrap_or(1.0);
-        let length = pixels * f64::from(size.width) / f64::from(self.image.width());
+        let length = pixels * f64::from(size.width) / f64::from(self.size.width);
         (format!("{pixels} px"), (length.round() as u32).max(1))
     }
 
@@ -202,7 +200,7 @@ impl Layout {
             .max(overlay.footer_width(size, style));
         let top = 2 * style.pad + (style.text * TITLE).ceil() as u32;
         let bottom = 2 * style.pad + style.text.ceil() as u32;
-        let image = overlay.image_size();
+        let image = overlay.size;
         Self {
             canvas: Size::new(inner + 2 * style.pad, top + size.height + bottom),
             size,
@@ -277,8 +275,9 @@ mod tests {
         let map = ScoreMap::new(cells, vec![0.0; cells.area() as usize], MapTransform::uniform(0.5, 32.0));
         let range = ScoreRange { low: 0.0, high: 10.0 };
         let (title, unit) = ("white cell", "log-odds");
-        let (image, map) = (&picture, &map);
-        Overlay { image, map, range, regions, first_number: 1, truths, title, unit, longest_side }.draw()
+        let (image, size, map) = (&picture, image, &map);
+        Overlay { image, size, map, range, regions, first_number: 1, truths, title, unit, longest_side }
+            .draw()
     }
 
     fn region(rect: Rect) -> Region {

@@ -17,8 +17,10 @@ const ASPECT: f64 = 1.6;
 /// from the caller, so that panels of different images compare.
 #[derive(Clone, Copy, Debug)]
 pub struct Panel<'a> {
-    /// The image as it was given to be searched.
+    /// The image, as it was given to be searched or reduced.
     pub image: &'a RgbImage,
+    /// Its size as it was given.
+    pub size: Size,
     /// The class that the sum is weighted for.
     pub class_name: &'a str,
     /// The plain mean of all channels.
@@ -44,7 +46,7 @@ struct Tile {
 impl Panel<'_> {
     /// Draws it, at most 1600 pixels wide.
     pub fn draw(&self) -> RgbImage {
-        let image = Size::new(self.image.width(), self.image.height());
+        let image = self.size;
         let columns = columns(image, 4 + self.channels.len() as u32);
         let tile = fitted(image, 320, (WIDEST - 200) / columns);
         let style = Style { text: 16.0, pad: 12, line: 2 };
@@ -144,6 +146,7 @@ mod tests {
             let range = ScoreRange { low: 0.0, high: 1.0 };
             let panel = Panel {
                 image: &image,
+                size,
                 class_name: "blast",
                 mean: &map,
                 weighted: &map,

@@ -3,7 +3,7 @@
 use crate::writing::{Entry, write_entries};
 use crate::{Error, Located, Locator};
 use locam_core::{ClassId, ClassSpec, Region, ScoreMap};
-use locam_data::{Dataset, Item, Label, Problem, Shape, Split};
+use locam_data::{Dataset, ImageSource, Item, Label, Problem, Shape, Split};
 use locam_locate::{MatchRule, Matches, Truth, TruthShape, Verdict, find_regions, match_regions};
 use std::path::{Path, PathBuf};
 
@@ -63,7 +63,7 @@ pub fn assess(
     let classes = classes_in_model(locator, data)?;
     let (mut assessed, mut problems) = (Vec::new(), Vec::new());
     for item in items {
-        match locam_data::read_rgb(&item.path).map_err(Error::from).and_then(|image| locator.locate(&image)) {
+        match ImageSource::open(&item.path).map_err(Error::from).and_then(|source| locator.locate(&source)) {
             Ok(located) => {
                 assessed.push(Assessed { path: item.path.clone(), located, truths: truths(item, &classes) });
             }

@@ -204,6 +204,7 @@ mod tests {
             mean: margin,
             channels: Vec::new(),
             regions: Vec::new(),
+            missing: Vec::new(),
         };
         Assessed { path: "image.png".into(), located, truths: objects.iter().map(truth).collect() }
     }

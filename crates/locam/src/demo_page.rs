@@ -2,7 +2,7 @@
 
 use crate::assessing::entries;
 use crate::demo::Shown;
-use crate::writing::{Entry, Scales, pictures, write_entries};
+use crate::writing::{Entry, Scales, drawn_copy, pictures, write_entries};
 use crate::{Error, pictures as plots, report};
 use locam_locate::TruthShape;
 use locam_report::{Block, Drawing, Figure, Page, Picture, Section, Table, write_atomically};
@@ -70,7 +70,7 @@ fn training(shown: &Shown<'_>) -> Result<Section, Error> {
 
 /// A test field: its pictures, and each cell that was found or missed.
 fn field(shown: &Shown<'_>, scales: &Scales, entry: &Entry<'_>) -> Result<Section, Error> {
-    let image = locam_data::read_rgb(entry.path)?;
+    let image = drawn_copy(entry.path)?;
     let size = entry.located.size;
     let mut blocks = Vec::new();
     for (picture, (_, class)) in pictures(shown.locator, scales, entry, &image)

@@ -17,6 +17,7 @@ mod demo_page;
 mod error;
 mod evaluating;
 mod images;
+mod input_rows;
 mod locating;
 mod models;
 mod passes;

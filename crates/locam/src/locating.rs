@@ -2,8 +2,8 @@
 
 use crate::Error;
 use crate::passes::{interleaved_maps, map_steps};
-use image::RgbImage;
-use locam_core::{ClassSpec, Point, Region, ScoreMap, Size};
+use locam_core::{ClassSpec, Point, Rect, Region, ScoreMap, Size};
+use locam_data::ImageSource;
 use locam_locate::{RegionConfig, find_regions, margins};
 use locam_net::{
     ChannelChoice, Compute, DeviceChoice, ImageMaps, MIN_INPUT_SIDE, Model, Precision, Predictor,
@@ -80,6 +80,8 @@ pub struct Located {
     pub channels: Vec<(usize, ScoreMap)>,
     /// What was found of the sought classes, by class and then strongest first.
     pub regions: Vec<Region>,
+    /// The parts of the image that are damaged and were searched as white.
+    pub missing: Vec<Rect>,
 }
 
 /// A model ready to search images.
@@ -188,16 +190,17 @@ impl Locator {
         }
     }
 
-    /// Searches one image.
+    /// Searches one image, which is read as it is needed: on the CPU memory follows from its width alone.
     ///
     /// # Errors
-    /// An image that is too small.
-    pub fn locate(&self, image: &RgbImage) -> Result<Located, Error> {
-        let ImageMaps { maps, mean, channels } = self.maps(image)?;
-        let size = Size::new(image.width(), image.height());
+    /// An image that is too small, or that can't be decoded.
+    pub fn locate(&self, source: &ImageSource) -> Result<Located, Error> {
+        let size = source.size();
+        let scale = self.scale_for(size)?;
+        let (ImageMaps { maps, mean, channels }, missing) = self.maps(source, scale)?;
         let margins = self.calibrated(margins(&maps));
         let regions = self.regions(&margins, size, self.options.threshold);
-        Ok(Located { size, scale: self.scale_for(size)?, maps, margins, mean, channels, regions })
+        Ok(Located { size, scale, maps, margins, mean, channels, regions, missing })
     }
 
     /// Margins whose logistic is a probability, as far as the model was calibrated.
@@ -252,28 +255,22 @@ impl Locator {
         }
     }
 
-    fn maps(&self, image: &RgbImage) -> Result<ImageMaps, Error> {
-        let size = Size::new(image.width(), image.height());
-        let scale = self.scale_for(size)?;
+    fn maps(&self, source: &ImageSource, scale: f64) -> Result<(ImageMaps, Vec<Rect>), Error> {
+        let size = source.size();
         let side = |pixels: u32| ((f64::from(pixels) * scale).round() as u32).max(self.least_side());
         let input_size = Size::new(side(size.width), side(size.height));
-        let resized;
-        let input = if input_size == size {
-            image
-        } else {
-            resized = locam_data::resize(image, input_size)?;
-            &resized
-        };
-        let found = interleaved_maps(&self.predictor, input, self.steps, self.options.channels)?;
+        let input = (source, input_size);
+        let (found, missing) = interleaved_maps(&self.predictor, input, self.steps, self.options.channels)?;
         let scale_x = f64::from(input_size.width) / f64::from(size.width);
         let scale_y = f64::from(input_size.height) / f64::from(size.height);
         let Point { x, y } = self.model.spec.displacement;
         let displacement = Point::new(x / scale_x, y / scale_y);
         let place = |map: ScoreMap| map.for_scaled_input(scale_x, scale_y).moved(displacement);
-        Ok(ImageMaps {
+        let maps = ImageMaps {
             maps: found.maps.into_iter().map(place).collect(),
             mean: place(found.mean),
             channels: found.channels.into_iter().map(|(channel, map)| (channel, place(map))).collect(),
-        })
+        };
+        Ok((maps, missing))
     }
 }

@@ -1,10 +1,11 @@
 //! Class maps at a finer stride than the network's own.
 
 use crate::Error;
-use image::{RgbImage, imageops};
+use crate::input_rows::InputRows;
 use locam_arch::Graph;
-use locam_core::{ScoreMap, Size};
-use locam_net::{ChannelChoice, ImageMaps, Predictor, WholeImage, class_maps};
+use locam_core::{Rect, ScoreMap, Size};
+use locam_data::ImageSource;
+use locam_net::{ChannelChoice, ImageMaps, Predictor, class_maps};
 
 /// Cells per stride of the network that maps at `stride` have along one axis.
 ///
@@ -21,63 +22,103 @@ pub(crate) fn map_steps(graph: &Graph, stride: Option<u32>) -> Result<u32, Error
     })
 }
 
-/// The maps of an image whose class maps have `steps` cells per stride of the network along both axes.
+/// The maps of an image scaled to `input_size`, of which class maps have `steps` cells per stride of the network along both
+/// axes, and the parts of the image that are damaged, in its pixels.
 ///
 /// The image is searched once for every step along both axes, with as many of its first columns and rows left out, and the
 /// cells of all passes taken in turn. Those of the first pass, the network's own, are part of the finer map, bit for bit.
 /// The mean and single channels are the first pass's.
 pub(crate) fn interleaved_maps(
     predictor: &Predictor,
-    image: &RgbImage,
+    (source, input_size): (&ImageSource, Size),
     steps: u32,
     channels: ChannelChoice,
-) -> Result<ImageMaps, Error> {
-    let whole = Size::new(image.width(), image.height());
-    let first = class_maps(predictor, &mut WholeImage { size: whole, pixels: image.as_raw() }, channels)?;
+) -> Result<(ImageMaps, Vec<Rect>), Error> {
+    let mut rows = InputRows::new(source, input_size, (0, 0))?;
+    let first = class_maps(predictor, &mut rows, channels)?;
+    let missing = rows.missing().to_vec();
     let step = predictor.graph().map_transform().stride.x as u32 / steps;
     let mut passes: Vec<Vec<ScoreMap>> = first.maps.into_iter().map(|map| vec![map]).collect();
     for (row, column) in (0..steps).flat_map(|row| (0..steps).map(move |column| (row, column))).skip(1) {
-        let (left, top) = (column * step, row * step);
-        let size = Size::new(whole.width - left, whole.height - top);
-        let part = imageops::crop_imm(image, left, top, size.width, size.height).to_image();
-        let mut rows = WholeImage { size, pixels: part.as_raw() };
+        let mut rows = InputRows::new(source, input_size, (column * step, row * step))?;
         let found = class_maps(predictor, &mut rows, ChannelChoice::None)?;
         passes.iter_mut().zip(found.maps).for_each(|(passes, map)| passes.push(map));
     }
     let maps = passes.iter().map(|passes| ScoreMap::interleave(passes, steps)).collect();
-    Ok(ImageMaps { maps, mean: first.mean, channels: first.channels })
+    Ok((ImageMaps { maps, mean: first.mean, channels: first.channels }, missing))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use image::{RgbImage, imageops};
     use locam_arch::ArchName;
-    use locam_net::{Compute, Precision};
+    use locam_net::{Compute, Precision, WholeImage};
 
     fn predictor(arch: ArchName) -> Predictor {
         Predictor::new(&crate::testing::model(arch), &Compute::Cpu, Precision::F32).unwrap()
     }
 
+    /// What a pass over a whole image in memory gives.
+    fn whole_maps(predictor: &Predictor, image: &RgbImage, channels: ChannelChoice) -> ImageMaps {
+        let size = Size::new(image.width(), image.height());
+        class_maps(predictor, &mut WholeImage { size, pixels: image.as_raw() }, channels).unwrap()
+    }
+
+    fn written(folder: &tempfile::TempDir) -> (RgbImage, ImageSource) {
+        let image = RgbImage::from_fn(401, 349, |x, y| {
+            image::Rgb([(x * 7 + y * 3) as u8, (x * y / 5) as u8, (x ^ y) as u8])
+        });
+        let path = folder.path().join("image.png");
+        image.save(&path).unwrap();
+        (image, ImageSource::open(&path).unwrap())
+    }
+
+    #[test]
+    fn a_file_read_by_rows_has_the_maps_of_the_whole_image_scaled() {
+        let folder = tempfile::tempdir().unwrap();
+        let (image, source) = written(&folder);
+        let predictor = predictor(ArchName::Resnet18);
+        for size in [Size::new(401, 349), Size::new(301, 262), Size::new(480, 230)] {
+            let choice = ChannelChoice::Strongest(3);
+            let (found, missing) = interleaved_maps(&predictor, (&source, size), 1, choice).unwrap();
+            let scaled = locam_data::resize(&image, size).unwrap();
+            assert_eq!(found, whole_maps(&predictor, &scaled, choice), "{size}");
+            assert_eq!(missing, []);
+        }
+    }
+
     #[test]
     fn finer_maps_hold_the_networks_own_cells_and_the_shifted_ones_between_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let (image, source) = written(&folder);
+        let size = Size::new(301, 262);
+        let scaled = locam_data::resize(&image, size).unwrap();
         for arch in [ArchName::Resnet18, ArchName::Squeezenet1_1] {
             let predictor = predictor(arch);
-            let image = RgbImage::from_fn(301, 262, |x, y| {
-                image::Rgb([(x * 7 + y * 3) as u8, (x * y / 5) as u8, (x ^ y) as u8])
-            });
-            let own = interleaved_maps(&predictor, &image, 1, ChannelChoice::None).unwrap();
+            let maps =
+                |steps| interleaved_maps(&predictor, (&source, size), steps, ChannelChoice::None).unwrap().0;
+            let own = whole_maps(&predictor, &scaled, ChannelChoice::None);
             for steps in [2, 4] {
-                let fine = interleaved_maps(&predictor, &image, steps, ChannelChoice::None).unwrap();
+                let fine = maps(steps);
                 let step = predictor.graph().map_transform().stride.x as u32 / steps;
-                let shifted = imageops::crop_imm(&image, step, 0, 301 - step, 262).to_image();
-                let shifted = interleaved_maps(&predictor, &shifted, 1, ChannelChoice::None).unwrap();
-                for class in 0..2 {
-                    for (map, first) in [(&own.maps[class], 0), (&shifted.maps[class], 1)] {
+                let pass = |column: u32, row: u32| {
+                    let (left, top) = (column * step, row * step);
+                    let part = imageops::crop_imm(&scaled, left, top, 301 - left, 262 - top).to_image();
+                    whole_maps(&predictor, &part, ChannelChoice::None)
+                };
+                for (first_column, first_row) in [(0, 0), (1, 0), (0, 1), (steps - 1, steps - 1)] {
+                    let pass = pass(first_column, first_row);
+                    for (map, fine) in pass.maps.iter().zip(&fine.maps) {
                         for row in 0..map.size().height {
                             for column in 0..map.size().width {
-                                let (place, bits) = ((column, row), map.at(column, row).to_bits());
-                                let found = fine.maps[class].at(column * steps + first, row * steps);
-                                assert_eq!(found.to_bits(), bits, "{arch} at {place:?} of {steps}");
+                                let place = (column * steps + first_column, row * steps + first_row);
+                                let found = fine.at(place.0, place.1).to_bits();
+                                assert_eq!(
+                                    found,
+                                    map.at(column, row).to_bits(),
+                                    "{arch} at {place:?} of {steps}"
+                                );
                             }
                         }
                     }

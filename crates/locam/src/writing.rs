@@ -2,8 +2,8 @@
 
 use crate::{Error, Located, Locator};
 use image::RgbImage;
-use locam_core::ScoreMap;
-use locam_data::{Problem, Strictness};
+use locam_core::{Rect, ScoreMap};
+use locam_data::{ImageSource, Problem, Strictness};
 use locam_locate::Truth;
 use locam_report::{
     DEFAULT_LONGEST_SIDE, ImageRecord, Overlay, Panel, ScoreRange, write_coco, write_coco_results, write_csv,
@@ -77,8 +77,15 @@ pub fn locate_all(
     let mut found: Vec<(&Path, Located)> = Vec::new();
     for path in images {
         let started = Instant::now();
-        match locam_data::read_rgb(path).map_err(Error::from).and_then(|image| locator.locate(&image)) {
+        match ImageSource::open(path).map_err(Error::from).and_then(|source| locator.locate(&source)) {
+            Ok(located) if strictness == Strictness::Strict && !located.missing.is_empty() => {
+                return Err(Error::Strict { path: path.clone(), reason: damage(&located.missing) });
+            }
             Ok(located) => {
+                if !located.missing.is_empty() {
+                    let message = damage(&located.missing);
+                    summary.problems.push(Problem { path: path.clone(), message });
+                }
                 let seconds = started.elapsed().as_secs_f64();
                 observe(LocateEvent::Located { path, found: counts(locator, &located), seconds });
                 summary.regions += located.regions.len();
@@ -105,6 +112,20 @@ pub fn locate_all(
         found.iter().map(|(path, located)| Entry { path, located, truths: &[] }).collect();
     write_entries(locator, &entries, out)?;
     Ok(summary)
+}
+
+/// Says which parts of an image are damaged; of many the first few.
+fn damage(missing: &[Rect]) -> String {
+    const NAMED: usize = 5;
+    let name = |part: &Rect| {
+        let Rect { left, top, right, bottom } = part;
+        format!("columns {left:.0} to {right:.0} of rows {top:.0} to {bottom:.0}")
+    };
+    let mut named: Vec<String> = missing.iter().take(NAMED).map(name).collect();
+    if missing.len() > NAMED {
+        named.push(format!("{} more parts", missing.len() - NAMED));
+    }
+    format!("the file is damaged: {} were searched as if white; copy it again", named.join(", "))
 }
 
 /// Regions per sought class.
@@ -147,7 +168,7 @@ pub(crate) fn write_entries(locator: &Locator, entries: &[Entry<'_>], out: &Path
     write_coco_results(&out.join("coco-results.json"), &records)?;
     let scales = Scales::of(locator, entries);
     for (entry, name) in entries.iter().zip(&names) {
-        let image = locam_data::read_rgb(entry.path)?;
+        let image = drawn_copy(entry.path)?;
         for picture in pictures(locator, &scales, entry, &image) {
             write_image(
                 &out.join("overlays").join(format!("{name}-{}.png", picture.file)),
@@ -188,6 +209,11 @@ impl Scales {
     }
 }
 
+/// An image as small as it is drawn.
+pub(crate) fn drawn_copy(path: &Path) -> Result<RgbImage, Error> {
+    Ok(ImageSource::open(path)?.reduced(DEFAULT_LONGEST_SIDE)?)
+}
+
 /// The two pictures of an image for one class.
 pub(crate) struct ClassPictures {
     /// The class as it stands in file names.
@@ -196,7 +222,7 @@ pub(crate) struct ClassPictures {
     pub(crate) panel: RgbImage,
 }
 
-/// Draws the pictures of every sought class.
+/// Draws the pictures of every sought class on the image, which may be reduced.
 pub(crate) fn pictures(
     locator: &Locator,
     scales: &Scales,
@@ -211,6 +237,7 @@ pub(crate) fn pictures(
         let truths: Vec<_> = entry.truths.iter().filter(|truth| truth.class == id).copied().collect();
         let overlay = Overlay {
             image,
+            size: located.size,
             map: &located.margins[id.0],
             range: scales.margins,
             regions: &regions,
@@ -222,6 +249,7 @@ pub(crate) fn pictures(
         };
         let panel = Panel {
             image,
+            size: located.size,
             class_name: &class.name,
             mean: &located.mean,
             weighted: &located.maps[id.0],

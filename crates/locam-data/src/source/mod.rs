@@ -2,6 +2,7 @@
 
 mod missing;
 mod png_rows;
+mod reduced;
 mod samples;
 mod scaled;
 mod taps;

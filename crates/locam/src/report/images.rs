@@ -2,7 +2,7 @@
 
 use crate::assessing::{Assessed, entries, match_rule, truths_of};
 use crate::evaluating::{Evaluation, PatchEvaluation, truths_in};
-use crate::writing::{Entry, Scales, pictures};
+use crate::writing::{Entry, Scales, drawn_copy, pictures};
 use crate::{Error, Locator};
 use image::RgbImage;
 use locam_core::Region;
@@ -54,7 +54,7 @@ pub(super) fn of_maps(locator: &Locator, assessed: &[Assessed]) -> Result<Vec<Se
     let scales = Scales::of(locator, &entries);
     let draw = |place: usize| -> Result<Vec<Picture>, Error> {
         let entry: &Entry<'_> = &entries[place];
-        let image = locam_data::read_rgb(entry.path)?;
+        let image = drawn_copy(entry.path)?;
         let drawn = pictures(locator, &scales, entry, &image)
             .into_iter()
             .map(|picture| Picture { caption: verdict(entry.path, counts[place]), image: picture.overlay });
