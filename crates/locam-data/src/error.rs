@@ -78,6 +78,22 @@ pub enum DataError {
         /// What the decoder said.
         reason: String,
     },
+    /// A level of a pyramid is not a smaller copy of the image.
+    #[error(
+        "level {level} of {} is {size} pixels, another shape than the image of {full}; write the pyramid again, or \
+         convert the full image alone",
+        path.display()
+    )]
+    LevelsDisagree {
+        /// The file.
+        path: PathBuf,
+        /// The level, counted from the full image at 0.
+        level: usize,
+        /// Its size.
+        size: Size,
+        /// The size of the full image.
+        full: Size,
+    },
     /// An image could not be resized.
     #[error("cannot resize {from} to {to}: {reason}")]
     Resize {

@@ -21,6 +21,7 @@ mod source;
 mod split;
 mod store;
 mod text;
+mod tissue;
 mod view;
 mod window;
 
@@ -45,5 +46,6 @@ pub use source::{ImageSource, Level, ScaledRows};
 pub use split::{SplitPlan, assign_splits};
 pub use store::{DEFAULT_MEMORY_BUDGET, PatchStore};
 pub use text::{GLYPH_SIDE, draw_text, text_width};
+pub use tissue::TissueMask;
 pub use view::View;
 pub use window::cut;

@@ -33,11 +33,15 @@ pub struct Level {
     pub size: Size,
     /// How many pixels of the full image one of its pixels is wide; 1 for the full image.
     pub downsample: f64,
+    /// How many micrometres one of its pixels is wide, where the file says so believably.
+    pub microns_per_pixel: Option<f64>,
 }
 
 impl Level {
-    fn of(size: Size, full: Size) -> Self {
-        Self { size, downsample: f64::from(full.width) / f64::from(size.width) }
+    /// A level of an image of `full`, whose pixels are so many micrometres wide.
+    fn of(size: Size, full: Size, microns_per_pixel: Option<f64>) -> Self {
+        let downsample = f64::from(full.width) / f64::from(size.width);
+        Self { size, downsample, microns_per_pixel: microns_per_pixel.map(|microns| microns * downsample) }
     }
 }
 
@@ -50,7 +54,6 @@ pub struct ImageSource {
     path: PathBuf,
     pixels: Pixels,
     levels: Vec<Level>,
-    microns_per_pixel: Option<f64>,
     warnings: Vec<String>,
 }
 
@@ -82,7 +85,8 @@ impl ImageSource {
     /// Opens an image file, whose format is recognised by content.
     ///
     /// # Errors
-    /// As [`crate::read_rgb`]. Of a TIFF only the description is read, so that damaged pixels show later.
+    /// As [`crate::read_rgb`], and [`DataError::LevelsDisagree`]. Of a TIFF only the description is read, so that damaged
+    /// pixels show later.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         match image_io::format(path)? {
             ImageFormat::Tiff => Self::open_tiff(path),
@@ -97,26 +101,25 @@ impl ImageSource {
         if image.orientation() != Orientation::NoTransforms {
             return Ok(Self::whole(path, image_io::read_rgb(path)?, microns, warnings));
         }
-        let levels = image.sizes().map(|size| Level::of(size, image.size())).collect();
+        let levels = image.sizes().map(|size| Level::of(size, image.size(), microns)).collect();
         let pixels = Pixels::Tiff(Arc::new(image));
-        Ok(Self { path: path.to_owned(), pixels, levels, microns_per_pixel: microns, warnings })
+        Ok(Self { path: path.to_owned(), pixels, levels, warnings })
     }
 
     fn open_png(path: &Path) -> Result<Self, DataError> {
         match png_rows::size_of_rows(path)? {
             Some(size) => {
-                let levels = vec![Level::of(size, size)];
-                let path = path.to_owned();
-                Ok(Self { path, pixels: Pixels::Png, levels, microns_per_pixel: None, warnings: Vec::new() })
+                let levels = vec![Level::of(size, size, None)];
+                Ok(Self { path: path.to_owned(), pixels: Pixels::Png, levels, warnings: Vec::new() })
             }
             None => Ok(Self::whole(path, image_io::read_rgb(path)?, None, Vec::new())),
         }
     }
 
-    fn whole(path: &Path, image: RgbImage, microns_per_pixel: Option<f64>, warnings: Vec<String>) -> Self {
+    fn whole(path: &Path, image: RgbImage, microns: Option<f64>, warnings: Vec<String>) -> Self {
         let size = Size::new(image.width(), image.height());
         let (path, pixels) = (path.to_owned(), Pixels::Whole(Arc::new(image)));
-        Self { path, pixels, levels: vec![Level::of(size, size)], microns_per_pixel, warnings }
+        Self { path, pixels, levels: vec![Level::of(size, size, microns)], warnings }
     }
 
     /// The file.
@@ -131,7 +134,7 @@ impl ImageSource {
 
     /// How many micrometres a pixel of the full image is wide, where the file says so believably.
     pub fn microns_per_pixel(&self) -> Option<f64> {
-        self.microns_per_pixel
+        self.levels[0].microns_per_pixel
     }
 
     /// The levels of the pyramid, the full image first; one for plain images.
@@ -148,7 +151,7 @@ impl ImageSource {
         }
     }
 
-    /// What in the file is odd but does not prevent reading, as levels that show another shape than the image.
+    /// What in the file is odd but does not prevent reading, as levels that can't be decoded.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }

@@ -49,7 +49,11 @@ impl TiffLevel {
         let size = Size::new(width, height);
         let compression = compression(decoder).map_err(fail)?;
         if !is_decoded(compression) {
-            return refuse(format!("it is compressed by {compression:?}, which is not read"));
+            let name = match compression {
+                CompressionMethod::JPEG => "old-style JPEG (method 6)".to_owned(),
+                other => format!("{other:?}"),
+            };
+            return refuse(format!("it is compressed by {name}, which is not read"));
         }
         let (color, bits) = match color(decoder).map_err(fail)? {
             Ok(color) => color,
@@ -128,6 +132,10 @@ fn color(decoder: &mut Decoder<IfdFile>) -> TiffResult<Result<(Color, u8), Strin
     let format = decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat)?;
     let format = format.and_then(|formats| formats.first().copied()).unwrap_or(1);
     let float = format == SampleFormat::IEEEFP.to_u16();
+    let photometric = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation)?;
+    if photometric == Some(PhotometricInterpretation::RGBPalette.to_u16()) {
+        return Ok(Err("its colours are a palette, which is not read in TIFF".to_owned()));
+    }
     let kind = decoder.colortype()?;
     let (color, bits) = match kind {
         ColorType::Gray(bits) => (Color::Grey, bits),

@@ -40,7 +40,7 @@ impl TiffImage {
         let orientation = decoder.find_tag_unsigned::<u16>(Tag::Orientation).ok().flatten();
         let orientation = orientation.and_then(|value| Orientation::from_exif(value.min(255) as u8));
         let microns_per_pixel = resolution::microns_per_pixel(&mut decoder);
-        let (rest, warnings) = pyramid::smaller_levels(path, &mut decoder, &first);
+        let (rest, warnings) = pyramid::smaller_levels(path, &mut decoder, &first)?;
         let levels = std::iter::once(first).chain(rest).map(Arc::new).collect();
         let orientation = orientation.unwrap_or(Orientation::NoTransforms);
         Ok(Self { path: path.to_owned(), levels, orientation, microns_per_pixel, warnings })
@@ -83,7 +83,7 @@ impl TiffImage {
     pub(crate) fn read_whole(&self) -> Result<RgbImage, DataError> {
         let size = self.size();
         let mut bands = self.bands(0, 0..size.width)?;
-        let mut missing = Missing::new(Level::of(size, size), size);
+        let mut missing = Missing::new(Level::of(size, size, None), size);
         let length = 3 * size.area() as usize;
         let mut pixels = Vec::new();
         while pixels.len() < length {

@@ -21,7 +21,8 @@ pub(super) fn microns_per_pixel(decoder: &mut Decoder<IfdFile>) -> Option<f64> {
     (microns > 0.0 && microns <= COARSEST).then_some(microns)
 }
 
-fn description(decoder: &mut Decoder<IfdFile>) -> Option<String> {
+/// The text that the first image has.
+pub(super) fn description(decoder: &mut Decoder<IfdFile>) -> Option<String> {
     let mut ifd = decoder.image_ifd();
     let length = ifd.find_entry(Tag::ImageDescription)?.count();
     if length > MAX_DESCRIPTION {
