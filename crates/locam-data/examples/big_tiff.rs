@@ -104,8 +104,11 @@ fn write(path: &Path, size: Size, compression: Compression) -> Result<(), Box<dy
 fn tiles_of_field(seed: u32, compression: Compression) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
     let side = TILE * TILES_PER_FIELD;
     let field = generate(&SmearConfig::new(Size::new(side, side), seed.into())).image;
-    let places = (0..side).step_by(TILE as usize).flat_map(|y| (0..side).step_by(TILE as usize).map(move |x| (x, y)));
-    places.map(|(x, y)| encoded(&imageops::crop_imm(&field, x, y, TILE, TILE).to_image(), compression)).collect()
+    let places =
+        (0..side).step_by(TILE as usize).flat_map(|y| (0..side).step_by(TILE as usize).map(move |x| (x, y)));
+    places
+        .map(|(x, y)| encoded(&imageops::crop_imm(&field, x, y, TILE, TILE).to_image(), compression))
+        .collect()
 }
 
 fn encoded(tile: &RgbImage, compression: Compression) -> Result<Vec<u8>, Box<dyn Error>> {

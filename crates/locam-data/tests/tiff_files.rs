@@ -14,7 +14,7 @@ use tiff::tags::Tag;
 const SIZE: Size = Size::new(100, 70);
 
 /// Every fixture that is an image of [`SIZE`].
-const READABLE: [&str; 15] = [
+const READABLE: [&str; 16] = [
     "tiled_jpeg_rgb.tif",
     "tiled_jpeg_ycbcr_444.tif",
     "tiled_jpeg_ycbcr_422.tif",
@@ -22,6 +22,7 @@ const READABLE: [&str; 15] = [
     "tiled_jpeg_grey.tif",
     "tiled_planar_lzw.tif",
     "tiled_deflate_big_endian.tif",
+    "tiled_lzw_deep.tif",
     "tiled_white_is_zero.tif",
     "strips_float_grey.tif",
     "tiled_alpha.tif",
@@ -79,6 +80,7 @@ fn every_layout_is_read_as_it_was_written() {
     let cases = [
         ("tiled_planar_lzw.tif", picture(|rgb| rgb)),
         ("tiled_deflate_big_endian.tif", picture(|rgb| rgb)),
+        ("tiled_lzw_deep.tif", picture(|rgb| rgb)),
         ("tiled_white_is_zero.tif", picture(|[r, ..]| [255 - r; 3])),
         ("strips_float_grey.tif", picture(|[r, ..]| [r; 3])),
         ("tiled_alpha.tif", picture(over_white)),
@@ -148,12 +150,12 @@ fn pyramids_have_levels_and_the_smallest_that_suffices_is_scaled() {
         assert!(source.is_streamed());
         assert_eq!(source.microns_per_pixel(), Some(microns), "{name}");
         let levels = source.levels();
-        assert_eq!(levels.iter().map(|level| level.size).collect::<Vec<_>>(), [
-            SIZE,
-            Size::new(50, 35),
-            Size::new(25, 18)
-        ]);
-        let per_pixel: Vec<_> = levels.iter().map(|level| level.microns_per_pixel.unwrap() / microns).collect();
+        assert_eq!(
+            levels.iter().map(|level| level.size).collect::<Vec<_>>(),
+            [SIZE, Size::new(50, 35), Size::new(25, 18)]
+        );
+        let per_pixel: Vec<_> =
+            levels.iter().map(|level| level.microns_per_pixel.unwrap() / microns).collect();
         assert_eq!(per_pixel, [1.0, 2.0, 4.0], "{name}");
         assert_eq!(levels.iter().map(|level| level.downsample).collect::<Vec<_>>(), [1.0, 2.0, 4.0]);
         for (size, step) in [((51, 36), 1), ((50, 35), 2), ((26, 18), 2), ((25, 18), 4), ((9, 5), 4)] {

@@ -1,8 +1,8 @@
 use super::super::samples::to_rgb;
 use super::ifd_file::{self, IfdFile, is_damage};
-use super::level::TiffLevel;
+use super::level::{Codec, TiffLevel};
 use super::samples::{self, Unfit};
-use super::{data_error, decode_error, jpeg};
+use super::{data_error, decode_error, jpeg, lzw};
 use crate::DataError;
 use locam_core::Size;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -44,13 +44,14 @@ impl ChunkReader {
         let mut planes = Vec::with_capacity(level.planes as usize);
         for plane in 0..level.planes {
             let index = plane * level.chunks_per_plane() + first;
-            let samples = match &level.jpeg {
-                Some(chunks) => {
-                    let bytes = self.bytes(index).map_err(|error| self.error(error.into()))?;
-                    jpeg::decode(&level, chunks, &bytes, size)
-                        .map_err(|reason| ChunkError::Damaged(decode_error(&self.path, reason)))?
+            let samples = match &level.codec {
+                Codec::Other => self.samples(index, size, (column, row))?,
+                Codec::Jpeg(chunks) => {
+                    jpeg::decode(&level, chunks, &self.bytes(index)?, size).map_err(|e| self.damage(e))?
                 }
-                None => self.samples(index, size, (column, row))?,
+                Codec::Lzw(chunks) => {
+                    lzw::decode(&level, chunks, &self.bytes(index)?, size).map_err(|e| self.damage(e))?
+                }
             };
             planes.push(samples);
         }
@@ -60,16 +61,16 @@ impl ChunkReader {
         };
         if samples.len() < level.color.samples() * size.area() as usize {
             let reason = format!("a tile or strip has {} values, too few for {size}", samples.len());
-            return Err(ChunkError::Damaged(decode_error(&self.path, reason)));
+            return Err(self.damage(reason));
         }
-        let is_rgb = level.jpeg.as_ref().is_some_and(|chunks| chunks.to_rgb);
+        let is_rgb = matches!(&level.codec, Codec::Jpeg(chunks) if chunks.to_rgb);
         Ok(Some(if is_rgb { samples } else { to_rgb(samples, level.color) }))
     }
 
     fn samples(&mut self, index: u32, size: Size, (column, row): (u32, u32)) -> Result<Vec<u8>, ChunkError> {
         let stored = self.decoder.read_chunk(index).map_err(|error| self.error(error))?;
         let level = &self.level;
-        let per_pixel = if level.planes == 1 { level.color.samples() } else { 1 };
+        let per_pixel = level.samples_per_chunk_pixel();
         let width = size.width as usize * per_pixel;
         samples::to_bytes(stored, level.bits, width).map_err(|unfit| {
             let reason = match unfit {
@@ -85,7 +86,11 @@ impl ChunkReader {
     }
 
     /// A chunk as it is stored.
-    fn bytes(&mut self, index: u32) -> io::Result<Vec<u8>> {
+    fn bytes(&mut self, index: u32) -> Result<Vec<u8>, ChunkError> {
+        self.stored_bytes(index).map_err(|error| self.error(error.into()))
+    }
+
+    fn stored_bytes(&mut self, index: u32) -> io::Result<Vec<u8>> {
         let (offset, length) = self.level.place_of_chunk(index);
         let file = self.decoder.inner();
         file.seek(SeekFrom::Start(offset))?;
@@ -96,6 +101,10 @@ impl ChunkReader {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(bytes)
+    }
+
+    fn damage(&self, reason: String) -> ChunkError {
+        ChunkError::Damaged(decode_error(&self.path, reason))
     }
 
     fn error(&self, error: TiffError) -> ChunkError {

@@ -3,6 +3,7 @@
 //! `tiff` decodes them too, but takes any size that such a file claims, and fills what is missing with grey.
 
 use super::level::{JpegChunks, TiffLevel};
+use super::samples::crop;
 use crate::image_io::jpeg_has_an_end;
 use locam_core::Size;
 use zune_jpeg::JpegDecoder;
@@ -36,7 +37,7 @@ pub(super) fn decode(
     let colors = if chunks.to_rgb { ColorSpace::RGB } else { stored };
     decoder.set_options(options.jpeg_set_out_colorspace(colors));
     let (width, height) = decoder.dimensions().unwrap_or_default();
-    let samples = if level.planes == 1 { level.color.samples() } else { 1 };
+    let samples = level.samples_per_chunk_pixel();
     if width < size.width as usize || height < size.height as usize || colors.num_components() != samples {
         return Err(format!(
             "its JPEG data are {width}x{height} pixels of {} samples, not {size} of {samples}",
@@ -51,15 +52,4 @@ pub(super) fn decode(
         }
     }
     Ok(values)
-}
-
-/// Keeps the left top `size` of rows that lie `pitch` apart.
-fn crop(values: &mut Vec<u8>, pitch: usize, size: Size) {
-    let (width, height) = (size.width as usize, size.height as usize);
-    if width < pitch {
-        for row in 1..height {
-            values.copy_within(row * pitch..row * pitch + width, row * width);
-        }
-    }
-    values.truncate(width * height);
 }

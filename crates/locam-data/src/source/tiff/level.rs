@@ -1,11 +1,12 @@
 use super::super::samples::Color;
 use super::ifd_file::{IfdFile, MAX_CHUNK_BYTES};
+use super::lzw::LzwChunks;
 use super::{data_error, decode_error};
 use crate::DataError;
 use locam_core::Size;
 use std::path::Path;
 use tiff::decoder::{ChunkType, Decoder};
-use tiff::tags::{CompressionMethod, IfdPointer, PhotometricInterpretation, SampleFormat, Tag};
+use tiff::tags::{CompressionMethod, IfdPointer, PhotometricInterpretation, Predictor, SampleFormat, Tag};
 use tiff::{ColorType, TiffResult};
 
 /// One directory whose pixels can be read.
@@ -20,10 +21,18 @@ pub(super) struct TiffLevel {
     pub(super) bits: u8,
     /// How many chunks hold the samples of one place.
     pub(super) planes: u32,
-    pub(super) jpeg: Option<JpegChunks>,
+    pub(super) codec: Codec,
     /// Where chunks lie, and how many bytes they have.
     offsets: Vec<u64>,
     lengths: Vec<u64>,
+}
+
+/// How chunks are to be decoded.
+pub(super) enum Codec {
+    Jpeg(JpegChunks),
+    Lzw(LzwChunks),
+    /// By `tiff`.
+    Other,
 }
 
 /// How chunks that are JPEG files are to be decoded.
@@ -73,9 +82,9 @@ impl TiffLevel {
             return Err(DataError::TooLarge { path, width: chunk.width, height: chunk.height, limit });
         }
         let (offsets, lengths) = chunk_places(decoder).map_err(fail)?;
-        let jpeg = jpeg_chunks(decoder, compression, color).map_err(fail)?;
+        let codec = codec(decoder, compression, (color, bits)).map_err(fail)?;
         let planes = if planar { color.samples() as u32 } else { 1 };
-        let level = Self { ifd, size, chunk, color, bits, planes, jpeg, offsets, lengths };
+        let level = Self { ifd, size, chunk, color, bits, planes, codec, offsets, lengths };
         if level.offsets.len() < (planes * level.chunks_across() * level.chunks_down()) as usize {
             return refuse("it lists fewer tiles or strips than it has".to_owned());
         }
@@ -88,6 +97,11 @@ impl TiffLevel {
 
     pub(super) fn chunks_down(&self) -> u32 {
         self.size.height.div_ceil(self.chunk.height)
+    }
+
+    /// How many samples of a pixel a chunk holds.
+    pub(super) fn samples_per_chunk_pixel(&self) -> usize {
+        if self.planes == 1 { self.color.samples() } else { 1 }
     }
 
     /// How far the samples of a chunk's planes are apart in the list of chunks.
@@ -164,23 +178,32 @@ fn chunk_places(decoder: &mut Decoder<IfdFile>) -> TiffResult<(Vec<u64>, Vec<u64
     Ok((decoder.get_tag_u64_vec(offsets)?, decoder.get_tag_u64_vec(lengths)?))
 }
 
-fn jpeg_chunks(
+fn codec(
     decoder: &mut Decoder<IfdFile>,
     compression: CompressionMethod,
-    color: Color,
-) -> TiffResult<Option<JpegChunks>> {
-    if compression != CompressionMethod::ModernJPEG {
-        return Ok(None);
-    }
-    let mut tables = match decoder.find_tag(Tag::JPEGTables)? {
-        Some(value) => value.into_u8_vec()?,
-        None => Vec::new(),
-    };
-    tables.truncate(tables.len().saturating_sub(2));
+    (color, bits): (Color, u8),
+) -> TiffResult<Codec> {
     let photometric = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation)?;
-    Ok(Some(JpegChunks {
-        tables,
-        to_rgb: color == Color::YCbCr,
-        white_is_zero: photometric == Some(PhotometricInterpretation::WhiteIsZero.to_u16()),
-    }))
+    let white_is_zero = photometric == Some(PhotometricInterpretation::WhiteIsZero.to_u16());
+    let predictor = decoder.find_tag_unsigned::<u16>(Tag::Predictor)?.unwrap_or(Predictor::None.to_u16());
+    Ok(match compression {
+        CompressionMethod::ModernJPEG => {
+            let mut tables = match decoder.find_tag(Tag::JPEGTables)? {
+                Some(value) => value.into_u8_vec()?,
+                None => Vec::new(),
+            };
+            tables.truncate(tables.len().saturating_sub(2));
+            Codec::Jpeg(JpegChunks { tables, to_rgb: color == Color::YCbCr, white_is_zero })
+        }
+        CompressionMethod::LZW
+            if matches!(bits, 8 | 16)
+                && [Predictor::None, Predictor::Horizontal]
+                    .map(|known| known.to_u16())
+                    .contains(&predictor) =>
+        {
+            let is_difference = predictor == Predictor::Horizontal.to_u16();
+            Codec::Lzw(LzwChunks { is_difference, byte_order: decoder.byte_order(), white_is_zero })
+        }
+        _ => Codec::Other,
+    })
 }

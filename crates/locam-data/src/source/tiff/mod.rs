@@ -5,6 +5,7 @@ mod chunk;
 mod ifd_file;
 mod jpeg;
 mod level;
+mod lzw;
 mod pyramid;
 mod resolution;
 mod samples;

@@ -1,5 +1,6 @@
 //! From samples as they are stored to bytes.
 
+use locam_core::Size;
 use tiff::decoder::DecodingResult;
 
 /// Rounds samples to bytes, those of fewer than 8 bits stretched to the full range.
@@ -9,15 +10,29 @@ pub(super) fn to_bytes(stored: DecodingResult, bits: u8, width: usize) -> Result
     match stored {
         DecodingResult::U8(values) if bits < 8 => Ok(unpack(&values, bits, width)),
         DecodingResult::U8(values) => Ok(values),
-        DecodingResult::U16(values) => {
-            Ok(values.into_iter().map(|value| ((u32::from(value) + 128) / 257) as u8).collect())
-        }
+        DecodingResult::U16(values) => Ok(values.into_iter().map(rounded).collect()),
         DecodingResult::F32(values) => match values.iter().position(|value| !(0.0..=1.0).contains(value)) {
             Some(at) => Err(Unfit::Float { at, value: values[at] }),
             None => Ok(values.into_iter().map(|value| (value * 255.0).round() as u8).collect()),
         },
         _ => Err(Unfit::Format),
     }
+}
+
+/// A sample of 16 bits in 8.
+pub(super) fn rounded(value: u16) -> u8 {
+    ((u32::from(value) + 128) / 257) as u8
+}
+
+/// Keeps the left top `size` of rows that lie `pitch` apart.
+pub(super) fn crop(values: &mut Vec<u8>, pitch: usize, size: Size) {
+    let (width, height) = (size.width as usize, size.height as usize);
+    if width < pitch {
+        for row in 1..height {
+            values.copy_within(row * pitch..row * pitch + width, row * width);
+        }
+    }
+    values.truncate(width * height);
 }
 
 /// Samples that have no place in 0 to 255.
