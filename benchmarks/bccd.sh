@@ -14,3 +14,4 @@ locam train "$shared/data/bccd/BCCD" --classes WBC --background 1 --out "$run" \
   --epochs 6 --learning-rate 0.001 --schedule cosine --flips --turns
 locam calibrate --model "$run" "$shared/data/bccd/BCCD" --split val
 locam evaluate --model "$run" "$shared/data/bccd/BCCD" --split test --out "$run/test"
+cargo xtask results bccd "$run/test/evaluation.json"

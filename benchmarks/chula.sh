@@ -23,9 +23,10 @@ for points in "$shared"/data/chula-rbc/*.txt; do
   awk 'NF { print $1, $2, "red-cell" }' "$points" >"$fields/$split/$name.txt"
 done
 
-# Cells are about 40 pixels wide, 80 in the patches; a hit is at most half of that from a point: 20 pixels.
-locam train "$fields" --window 48 --background 100 --patch-size 97 --patch-object-size 80 --out "$run" \
+# Cells are about 40 pixels wide; a hit is at most half of that from a point: 20 pixels.
+locam train "$fields" --window 48 --background 60 --patch-size 225 --patch-object-size 40 --out "$run" \
   --weights "$shared/weights/resnet18_imagenet_f16.safetensors" --normalization imagenet \
-  --epochs 6 --learning-rate 0.001 --schedule cosine --flips --turns
-locam calibrate --model "$run" --stride 16 "$fields" --split val
-locam evaluate --model "$run" --stride 16 "$fields" --split test --out "$run/test"
+  --epochs 3 --learning-rate 0.001 --schedule cosine --flips --turns
+locam calibrate --model "$run" "$fields" --split val
+locam evaluate --model "$run" "$fields" --split test --out "$run/test"
+cargo xtask results chula "$run/test/evaluation.json"

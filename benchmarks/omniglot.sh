@@ -23,3 +23,4 @@ locam train "$pages" --window 129 --background 20 --patch-size 129 --out "$run" 
   --epochs 4 --learning-rate 0.002 --schedule cosine
 locam calibrate --model "$run" "$pages" --split val
 locam evaluate --model "$run" "$pages" --split test --out "$run/test"
+cargo xtask results omniglot "$run/test/evaluation.json"

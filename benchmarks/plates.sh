@@ -15,3 +15,4 @@ locam train "$shared/data/plates" --background 2 --window 112 --jitter 0.2 --out
   --epochs 8 --learning-rate 0.001 --schedule cosine --flips
 locam calibrate --model "$run" "$shared/data/plates" --split train
 locam evaluate --model "$run" "$shared/data/plates" --split val --out "$run/valid"
+cargo xtask results plates "$run/valid/evaluation.json"

@@ -5,6 +5,7 @@ mod bench_peers;
 mod ci;
 mod kernels;
 mod readme;
+mod results;
 
 use anyhow::{Result, bail};
 
@@ -15,6 +16,7 @@ cargo xtask COMMAND
   sanitize      run the kernels' tests under AddressSanitizer
   neon          check the kernels for 64-bit ARM, and run their tests there where an emulator is installed
   readme        check that README's pictures exist and that its commands are the ones that ci runs
+  results       put an evaluation's figures into docs/results.md: results SECTION EVALUATION.json
   bench-peers   measure the engine beside PyTorch, ONNX Runtime, OpenVINO, ncnn and MNN (--help for its options)
 ";
 
@@ -26,6 +28,7 @@ fn main() -> Result<()> {
         ["sanitize"] => kernels::sanitize(),
         ["neon"] => kernels::neon(),
         ["readme"] => readme::check(),
+        ["results", section, evaluation] => results::record(section, evaluation),
         ["bench-peers", ..] => bench_peers::run(&arguments[1..]),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
