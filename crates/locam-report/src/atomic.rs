@@ -15,7 +15,11 @@ pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), ReportError> {
-    try_write(path, write).map_err(|source| ReportError::Write { path: path.to_owned(), source })
+    try_write(path, write).map_err(|source| match source.downcast::<ReportError>() {
+        // What is written may be read from other files, and those have the fault then.
+        Ok(error) => error,
+        Err(source) => ReportError::Write { path: path.to_owned(), source },
+    })
 }
 
 fn try_write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
@@ -36,10 +40,26 @@ fn try_write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
 /// owner alone, which would stay so after the renaming.
 fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = Builder::new();
-    builder.prefix(".locam-").suffix(".part");
+    builder.prefix(PREFIX).suffix(SUFFIX);
     #[cfg(unix)]
     let builder = builder.permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
     builder.tempfile_in(folder)
+}
+
+const PREFIX: &str = ".locam-";
+const SUFFIX: &str = ".part";
+
+/// Deletes the temporary files that a killed program left in a folder, where nobody else is writing into it. Files that
+/// can't be deleted stay: they harm nobody.
+pub fn delete_leftovers(folder: &Path) {
+    let Ok(entries) = folder.read_dir() else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Writes a picture as PNG, whatever the path's extension.
@@ -82,6 +102,18 @@ mod tests {
         assert!(message.contains("a.txt") && message.contains("no more"), "{message}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn leftovers_are_deleted_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (left, _) = temporary_in(folder.path()).unwrap().keep().unwrap();
+        drop(left);
+        std::fs::write(folder.path().join("a.part"), "mine").unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        delete_leftovers(folder.path());
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().flatten().collect();
+        assert!(left.len() == 1 && left[0].file_name() == "a.part", "{left:?}");
     }
 
     #[test]

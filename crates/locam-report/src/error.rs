@@ -13,6 +13,14 @@ pub enum ReportError {
         /// What the operating system or the encoder said.
         source: io::Error,
     },
+    /// A file of this program could not be read back.
+    #[error("cannot read {}: {source}; delete it and run the same command again", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system or the decoder said.
+        source: io::Error,
+    },
     /// Maps that go into one array differ in size.
     #[error(
         "cannot write maps of {first} and {other} cells into one array; write them to files of their own"

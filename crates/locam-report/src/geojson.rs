@@ -1,4 +1,4 @@
-use crate::predictions::{class_name, corners, probability, rounded_area, rounded_score};
+use crate::predictions::{class_name, corners, probability};
 use crate::{ImageRecord, ReportError, class_color, write_atomically};
 use locam_core::Region;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use std::path::Path;
 pub fn write_geojson(path: &Path, record: &ImageRecord, class_names: &[String]) -> Result<(), ReportError> {
     write_atomically(path, |writer| {
         write!(writer, "{{\"type\":\"FeatureCollection\",\"features\":[")?;
-        for (number, region) in (1..).zip(&record.regions) {
+        for (number, region) in (1..).zip(record.regions()) {
             writer.write_all(if number == 1 { b"\n" } else { b",\n" })?;
             serde_json::to_writer(&mut *writer, &feature(number, region, class_names))?;
         }
@@ -38,9 +38,9 @@ fn feature(number: usize, region: &Region, class_names: &[String]) -> Value {
             },
             "measurements": {
                 "number": number,
-                "score": rounded_score(region.score),
+                "score": region.score,
                 "probability": probability(region.score),
-                "area": rounded_area(region.area),
+                "area": region.area,
                 "at border": u8::from(region.at_border),
             },
         },
@@ -50,7 +50,7 @@ fn feature(number: usize, region: &Region, class_names: &[String]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::predictions::tests::{names, record};
+    use crate::predictions::tests::{empty_record, names, record};
 
     fn written(record: &ImageRecord) -> Value {
         let folder = tempfile::tempdir().unwrap();
@@ -61,9 +61,8 @@ mod tests {
 
     #[test]
     fn polygons_are_closed_and_carry_their_class() {
-        let mut record = record();
-        record.regions.push(record.regions[0].clone());
-        let found = written(&record);
+        let regions = [record().regions(), record().regions()].concat();
+        let found = written(&ImageRecord::new("a", record().size(), regions));
         assert_eq!(found["features"].as_array().unwrap().len(), 2);
         let feature = &found["features"][1];
         let ring = feature["geometry"]["coordinates"][0].as_array().unwrap();
@@ -75,7 +74,7 @@ mod tests {
 
     #[test]
     fn nothing_found_is_a_collection_of_nothing() {
-        let found = written(&ImageRecord { regions: Vec::new(), ..record() });
+        let found = written(&empty_record());
         assert_eq!(found, json!({"type": "FeatureCollection", "features": []}));
     }
 }

@@ -19,9 +19,10 @@ mod overlay;
 mod panel;
 mod plots;
 mod predictions;
+mod records;
 mod yolo;
 
-pub use atomic::{write_atomically, write_image};
+pub use atomic::{delete_leftovers, write_atomically, write_image};
 pub use coco::{write_coco, write_coco_results};
 pub use colormap::{ScoreRange, class_color, heat_color};
 pub use error::ReportError;
@@ -35,5 +36,6 @@ pub use plots::{
     EpochRecord, Plot, ReliabilityOf, confusion_plot, froc_plot, precision_recall_plot, reliability_plot,
     training_curves,
 };
-pub use predictions::{ImageRecord, write_csv, write_json};
+pub use predictions::{ImageRecord, read_json, write_csv, write_json};
+pub use records::Records;
 pub use yolo::{write_yolo, write_yolo_classes};

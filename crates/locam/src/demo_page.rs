@@ -2,7 +2,7 @@
 
 use crate::assessing::entries;
 use crate::demo::Shown;
-use crate::writing::{Entry, Scales, drawn_copy, pictures, write_entries};
+use crate::writing::{Entry, drawn_copy, pictures, write_entries};
 use crate::{Error, pictures as plots, report};
 use locam_locate::TruthShape;
 use locam_report::{Block, Drawing, Figure, Page, Picture, Section, Table, write_atomically};
@@ -16,9 +16,8 @@ pub(crate) fn write(shown: &Shown<'_>) -> Result<PathBuf, Error> {
     sections.extend(report::class_sections(shown.evaluation));
     sections.push(report::curves(shown.evaluation)?);
     sections.extend(report::shortcut_section(&shown.evaluation.shortcuts));
-    let scales = Scales::of(shown.locator, &entries);
     for entry in &entries {
-        sections.push(field(shown, &scales, entry)?);
+        sections.push(field(shown, entry)?);
     }
     let page = Page {
         title: "Finding white blood cells without drawing a box".to_owned(),
@@ -69,13 +68,12 @@ fn training(shown: &Shown<'_>) -> Result<Section, Error> {
 }
 
 /// A test field: its pictures, and each cell that was found or missed.
-fn field(shown: &Shown<'_>, scales: &Scales, entry: &Entry<'_>) -> Result<Section, Error> {
+fn field(shown: &Shown<'_>, entry: &Entry<'_>) -> Result<Section, Error> {
     let image = drawn_copy(entry.path)?;
     let size = entry.located.size;
     let mut blocks = Vec::new();
-    for (picture, (_, class)) in pictures(shown.locator, scales, entry, &image)
-        .into_iter()
-        .zip(shown.locator.model().spec.sought_classes())
+    for (picture, (_, class)) in
+        pictures(shown.locator, entry, &image).into_iter().zip(shown.locator.model().spec.sought_classes())
     {
         let name = &class.name;
         blocks.push(Block::Picture(Picture {

@@ -1,6 +1,7 @@
 //! Finds the image files that a user named.
 
 use crate::Error;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Expands files, folders (their images, not those of folders inside) and glob patterns into image files, in the
@@ -9,13 +10,10 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// A path that doesn't exist, a pattern that matches nothing, a folder without images.
 pub fn find_images(given: &[String]) -> Result<Vec<PathBuf>, Error> {
-    let mut found: Vec<PathBuf> = Vec::new();
+    let (mut found, mut known) = (Vec::new(), HashSet::new());
     for argument in given {
-        for path in expand(argument)? {
-            if !found.contains(&path) {
-                found.push(path);
-            }
-        }
+        let new = expand(argument)?.into_iter().filter(|path| known.insert(path.clone()));
+        found.extend(new);
     }
     Ok(found)
 }

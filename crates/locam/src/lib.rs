@@ -18,11 +18,13 @@ mod error;
 mod evaluating;
 mod images;
 mod input_rows;
+mod journal;
 mod locating;
 mod models;
 mod passes;
 mod pictures;
 mod report;
+mod runs;
 mod shortcuts;
 #[cfg(test)]
 mod testing;
@@ -56,6 +58,6 @@ pub use locam_train::{
 pub use locating::{LocateOptions, Located, Locator, Scaling, SmallImages};
 pub use models::{export_weights, show_model, store_calibration};
 pub use report::{ReportSubject, write_patch_report, write_prediction_report, write_report};
+pub use runs::{LocateEvent, LocateSummary, locate_all};
 pub use shortcuts::{ShortcutFigures, ShortcutFinding, check_shortcuts};
 pub use training::{Prepared, patch_plan, prepare, train_run};
-pub use writing::{LocateEvent, LocateSummary, locate_all};

@@ -142,6 +142,11 @@ impl Locator {
         &self.model
     }
 
+    /// How the model is laid over images.
+    pub(crate) fn options(&self) -> &LocateOptions {
+        &self.options
+    }
+
     /// The network.
     pub(crate) fn predictor(&self) -> &Predictor {
         &self.predictor

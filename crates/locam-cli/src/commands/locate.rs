@@ -3,6 +3,7 @@ use crate::args::LocateArgs;
 use crate::progress::{Style, bar, warn_of};
 use anyhow::{Result, anyhow};
 use locam::{ChannelChoice, LocateEvent, find_images, locate_all};
+use serde_json::json;
 use std::process::ExitCode;
 
 /// `locam locate`
@@ -15,21 +16,22 @@ pub(crate) fn run(args: &LocateArgs) -> Result<ExitCode> {
     let locator = open_locator(&args.locator, channels, args.threshold)?;
     let style = Style::choose(args.json);
     let progress = bar(style, images.len() as u64, "images");
-    let summary =
-        locate_all(&locator, &images, &args.out, strictness(args.strict), &mut |event| match event {
-            LocateEvent::Located { path, found, seconds } => {
-                if style == Style::Json {
-                    println!("{}", serde_json::json!({"image": path, "regions": found, "seconds": seconds}));
-                } else {
-                    let counts: Vec<_> =
-                        found.iter().map(|(class, count)| format!("{count} {class}")).collect();
-                    progress
-                        .suspend(|| eprintln!("{}: {} ({seconds:.1} s)", path.display(), counts.join(", ")));
-                }
-                progress.inc(1);
+    let summary = locate_all(&locator, &images, &args.out, strictness(args.strict), &mut |event| {
+        match event {
+            LocateEvent::Located { path, found, seconds } if style == Style::Json => {
+                println!("{}", json!({"image": path, "regions": found, "seconds": seconds}));
             }
-            LocateEvent::Failed { .. } => progress.inc(1),
-        })?;
+            LocateEvent::Kept { path, found } if style == Style::Json => {
+                println!("{}", json!({"image": path, "regions": found, "kept": true}));
+            }
+            LocateEvent::Located { path, found, seconds } => {
+                let counts: Vec<_> = found.iter().map(|(class, count)| format!("{count} {class}")).collect();
+                progress.suspend(|| eprintln!("{}: {} ({seconds:.1} s)", path.display(), counts.join(", ")));
+            }
+            LocateEvent::Kept { .. } | LocateEvent::Failed { .. } => {}
+        }
+        progress.inc(1);
+    })?;
     progress.finish_and_clear();
     warn_of(&summary.problems);
     if summary.located == 0 {
@@ -37,6 +39,9 @@ pub(crate) fn run(args: &LocateArgs) -> Result<ExitCode> {
     }
     let peak = locam::peak_memory()
         .map_or_else(String::new, |bytes| format!(", peak memory {} MB", bytes / 1_000_000));
+    if summary.kept > 0 {
+        eprintln!("{} images had been finished before and were kept", summary.kept);
+    }
     eprintln!("{} regions on {} images{peak}; see {}", summary.regions, summary.located, args.out.display());
     Ok(ExitCode::SUCCESS)
 }

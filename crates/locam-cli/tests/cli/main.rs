@@ -2,4 +2,5 @@
 
 mod errors;
 mod lab;
+mod runs;
 mod support;

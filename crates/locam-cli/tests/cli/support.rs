@@ -2,6 +2,8 @@
 
 use assert_cmd::Command;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A temporary folder in which the binary runs.
@@ -39,6 +41,18 @@ impl Workplace {
             String::from_utf8_lossy(bytes).replace(&self.root().display().to_string(), "[DIR]")
         };
         (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// Starts `locam` with these words, kills it at once when `is_time`, and says whether it was still at work then.
+    pub(crate) fn killed(&self, words: &[&str], is_time: impl Fn() -> bool) -> bool {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("locam"));
+        command.current_dir(self.root()).args(words).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the binary runs");
+        while !is_time() && child.try_wait().expect("the child can be asked").is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child.kill().expect("the child can be killed");
+        !child.wait().expect("the child ends").success()
     }
 
     /// As [`Workplace::run`], and fails the test unless the exit code is 0.

@@ -2,7 +2,7 @@
 
 use crate::assessing::{Assessed, entries, match_rule, truths_of};
 use crate::evaluating::{Evaluation, PatchEvaluation, truths_in};
-use crate::writing::{Entry, Scales, drawn_copy, pictures};
+use crate::writing::{Entry, drawn_copy, pictures};
 use crate::{Error, Locator};
 use image::RgbImage;
 use locam_core::Region;
@@ -51,11 +51,10 @@ fn verdict(path: &Path, counts: Counts) -> String {
 pub(super) fn of_maps(locator: &Locator, assessed: &[Assessed]) -> Result<Vec<Section>, Error> {
     let counts: Vec<Counts> = assessed.iter().map(|one| counts_of(locator, one)).collect();
     let entries = entries(assessed);
-    let scales = Scales::of(locator, &entries);
     let draw = |place: usize| -> Result<Vec<Picture>, Error> {
         let entry: &Entry<'_> = &entries[place];
         let image = drawn_copy(entry.path)?;
-        let drawn = pictures(locator, &scales, entry, &image)
+        let drawn = pictures(locator, entry, &image)
             .into_iter()
             .map(|picture| Picture { caption: verdict(entry.path, counts[place]), image: picture.overlay });
         Ok(drawn.collect())

@@ -1,0 +1,110 @@
+//! Runs over many images: killed at any time, changed in between, and with broken files among them.
+
+use crate::support::Workplace;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A workplace with a model in `run` and six fields in `fields`.
+fn with_model() -> Workplace {
+    let place = Workplace::new();
+    place.ok(&["data", "smears", "--out", "smears", "--fields", "6", "--patches", "16", "--size", "640x480"]);
+    std::fs::rename(place.path("smears/ALL_IDB1/im"), place.path("fields")).unwrap();
+    let train = ["train", "smears/ALL_IDB2", "--out", "run", "--arch", "squeezenet1_1"];
+    place.ok(&[&train[..], &["--epochs", "1", "--patch-size", "64"]].concat());
+    place
+}
+
+/// Every model finds something from so low a threshold on.
+const LOCATE: [&str; 7] = ["locate", "--model", "run", "fields", "--threshold=-1", "--scale", "1"];
+
+fn locate<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&LOCATE[..], more].concat()
+}
+
+/// All files below a folder, by their paths in it.
+fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() {
+            files.extend(
+                tree(&entry.path()).into_iter().map(|(path, bytes)| (format!("{name}/{path}"), bytes)),
+            );
+        } else {
+            files.insert(name, std::fs::read(entry.path()).unwrap());
+        }
+    }
+    files
+}
+
+fn journal_lines(out: &Path) -> usize {
+    std::fs::read_to_string(out.join("run.jsonl")).map_or(0, |text| text.matches('\n').count())
+}
+
+/// How many images a command searched and how many it kept, by its output in JSON.
+fn searched_and_kept(place: &Workplace, more: &[&str]) -> (usize, usize) {
+    let (out, _) = place.ok(&locate(&[more, &["--json"]].concat()));
+    let kept = out.lines().filter(|line| line.contains("\"kept\":true")).count();
+    (out.lines().count() - kept, kept)
+}
+
+#[test]
+fn a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes() {
+    let place = with_model();
+    place.ok(&locate(&["--out", "whole"]));
+    let whole = tree(&place.path("whole"));
+    assert!(String::from_utf8_lossy(&whole["regions.csv"]).lines().count() > 6);
+    let out = place.path("broken");
+    for lines in [1, 2, 4] {
+        let killed = place.killed(&locate(&["--out", "broken"]), || journal_lines(&out) > lines);
+        assert!(killed && !out.join("regions.csv").exists(), "killed after {lines} lines: {killed}");
+    }
+    let finished = journal_lines(&out) - 1;
+    assert!(finished >= 4, "{finished}");
+    assert_eq!(searched_and_kept(&place, &["--out", "broken"]), (6 - finished, finished));
+    let broken = tree(&out);
+    assert_eq!(broken.keys().collect::<Vec<_>>(), whole.keys().collect::<Vec<_>>());
+    for (path, bytes) in &whole {
+        assert!(broken[path] == *bytes, "{path} differs");
+    }
+}
+
+#[test]
+fn only_what_changed_is_searched_again() {
+    let place = with_model();
+    assert_eq!(searched_and_kept(&place, &["--out", "found"]), (6, 0));
+    let before = tree(&place.path("found"));
+    assert_eq!(searched_and_kept(&place, &["--out", "found"]), (0, 6));
+    assert_eq!(tree(&place.path("found")), before);
+
+    let mut fields: Vec<_> =
+        std::fs::read_dir(place.path("fields")).unwrap().map(|e| e.unwrap().path()).collect();
+    fields.sort();
+    std::fs::copy(&fields[0], &fields[1]).unwrap();
+    let gone = before.keys().find(|path| path.starts_with("overlays/Im003")).unwrap();
+    std::fs::remove_file(place.path("found").join(gone)).unwrap();
+    assert_eq!(searched_and_kept(&place, &["--out", "found"]), (2, 4));
+    assert_eq!(tree(&place.path("found"))[gone], before[gone]);
+
+    assert_eq!(searched_and_kept(&place, &["--out", "found", "--stride", "16"]), (6, 0));
+}
+
+#[test]
+fn broken_files_are_each_named_and_the_rest_is_searched() {
+    let place = with_model();
+    let broken = ["fields/empty.png", "fields/text.jpg", "fields/cut.jpg"];
+    std::fs::write(place.path(broken[0]), b"").unwrap();
+    std::fs::write(place.path(broken[1]), b"not an image").unwrap();
+    let field = std::fs::read(place.path("fields/Im001_1.jpg")).unwrap();
+    std::fs::write(place.path(broken[2]), &field[..200]).unwrap();
+    let (code, _, messages) = place.run(&locate(&["--out", "found"]));
+    assert_eq!(code, 0, "{messages}");
+    for name in broken {
+        assert!(messages.contains(name), "{name}: {messages}");
+    }
+    assert!(messages.contains("3 problems were passed over"), "{messages}");
+    let table = std::fs::read_to_string(place.path("found/regions.csv")).unwrap();
+    assert!((1..=6).all(|field| table.contains(&format!("Im00{field}_"))), "{table}");
+    let (code, _, messages) = place.run(&locate(&["--out", "strict", "--strict"]));
+    assert!(code == 1 && broken.iter().any(|name| messages.contains(name)), "{messages}");
+}

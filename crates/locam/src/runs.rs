@@ -1,0 +1,218 @@
+//! A run over many images: what is found on each is on the disk before the next is opened, and a run that was stopped goes
+//! on.
+
+use crate::journal::{Finished, Journal};
+use crate::writing::{Entry, OutFolder, file_names};
+use crate::{Error, Located, Locator};
+use locam_core::Rect;
+use locam_data::{ImageSource, Problem, Strictness};
+use locam_report::ImageRecord;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Something that happened while a run of images is searched.
+#[derive(Debug)]
+pub enum LocateEvent<'a> {
+    /// An image was searched, and its files are written.
+    Located {
+        /// The file.
+        path: &'a Path,
+        /// Regions per sought class.
+        found: BTreeMap<String, usize>,
+        /// Reading and searching.
+        seconds: f64,
+    },
+    /// An image was finished when the command ran before.
+    Kept {
+        /// The file.
+        path: &'a Path,
+        /// Regions per sought class.
+        found: BTreeMap<String, usize>,
+    },
+    /// An image could not be used.
+    Failed {
+        /// The file.
+        path: &'a Path,
+    },
+}
+
+/// What a run of images gave.
+#[derive(Clone, Debug, Default)]
+pub struct LocateSummary {
+    /// Images searched, those of earlier runs included.
+    pub located: usize,
+    /// Those of them that were finished before.
+    pub kept: usize,
+    /// Regions found on all of them.
+    pub regions: usize,
+    /// Images passed over.
+    pub problems: Vec<Problem>,
+}
+
+/// Version of what a run writes: files of another one are written again.
+const FORMAT: u32 = 1;
+
+/// Searches images and writes into `out`, each image's files before the next is opened:
+///
+/// ```text
+/// json/NAME.json               the regions of one image
+/// geojson/NAME.geojson         the same for QuPath, as detections with outlines
+/// yolo/labels/NAME.txt         the same as YOLO's boxes, and yolo/classes.txt
+/// maps/NAME.npy                its class maps: float32 logits [classes, rows, columns]
+/// overlays/NAME-CLASS.png      the margin of a sought class over the image, one colour scale for all images
+/// panels/NAME-CLASS.png        the image, the plain mean, the class's map, the negative mean, four channels
+/// regions.csv                  all regions of all images
+/// coco.json                    the same as a COCO data set; coco-results.json for COCO's evaluation
+/// run.jsonl                    the model, the options, and which images are finished
+/// ```
+///
+/// Images that are finished, unchanged since then and searched with the same model and options are not searched again. The
+/// tables of all images are made last, from the files of each, so that they are the same however often the run was stopped.
+///
+/// # Errors
+/// With [`Strictness::Strict`] the first image that can't be used; files that can't be written, upon which what was finished
+/// stays; another run at work in `out`; no usable image.
+pub fn locate_all(
+    locator: &Locator,
+    images: &[PathBuf],
+    out: &Path,
+    strictness: Strictness,
+    observe: &mut dyn FnMut(LocateEvent<'_>),
+) -> Result<LocateSummary, Error> {
+    let paths: Vec<&Path> = images.iter().map(PathBuf::as_path).collect();
+    let names = file_names(&paths);
+    let folder = OutFolder::create(locator, out)?;
+    let (mut journal, begin) = Journal::open(out, &plan(locator)?)?;
+    folder.clear_up(begin)?;
+    let mut run = Run { locator, folder: &folder, journal: &mut journal, strictness, observe };
+    let mut summary = LocateSummary::default();
+    let mut finished = Vec::new();
+    for (path, name) in paths.iter().zip(&names) {
+        match run.image(path, name, &mut summary) {
+            Ok(()) => finished.push(name.as_str()),
+            Err(Failure::Stop(error)) => return Err(error),
+            Err(Failure::Image(error)) if strictness == Strictness::Strict => {
+                return Err(Error::Strict { path: path.to_path_buf(), reason: error.to_string() });
+            }
+            Err(Failure::Image(error)) => {
+                (run.observe)(LocateEvent::Failed { path });
+                summary.problems.push(Problem { path: path.to_path_buf(), message: error.to_string() });
+            }
+        }
+    }
+    if let (true, Some(first)) = (finished.is_empty(), summary.problems.first()) {
+        return Err(Error::NothingUsable {
+            count: images.len(),
+            path: first.path.clone(),
+            reason: first.message.clone(),
+        });
+    }
+    folder.write_tables(&finished)?;
+    Ok(summary)
+}
+
+/// Everything beside an image that its files follow from, as one line.
+fn plan(locator: &Locator) -> Result<String, Error> {
+    let plan = json!({
+        "format": FORMAT,
+        "locam": env!("CARGO_PKG_VERSION"),
+        "device": locator.device_name(),
+        "options": format!("{:?}", locator.options()),
+        "model": locator.model().spec,
+    });
+    serde_json::to_string(&plan)
+        .map_err(|error| Error::Request(format!("the run can't be described: {error}")))
+}
+
+/// Why an image is not finished.
+enum Failure {
+    /// The image can't be used; others may.
+    Image(Error),
+    /// Nothing can be written any more.
+    Stop(Error),
+}
+
+struct Run<'a> {
+    locator: &'a Locator,
+    folder: &'a OutFolder,
+    journal: &'a mut Journal,
+    strictness: Strictness,
+    observe: &'a mut dyn FnMut(LocateEvent<'_>),
+}
+
+impl Run<'_> {
+    /// Searches an image and writes its files, unless that was done before.
+    fn image(&mut self, path: &Path, name: &str, summary: &mut LocateSummary) -> Result<(), Failure> {
+        let started = Instant::now();
+        let state = Finished::of(path, name)
+            .map_err(|source| Failure::Image(Error::Io { path: path.to_owned(), source }))?;
+        if let Some(record) = self.finished_before(&state, name) {
+            summary.kept += 1;
+            summary.located += 1;
+            summary.regions += record.regions().len();
+            (self.observe)(LocateEvent::Kept { path, found: counts(self.locator, record.regions()) });
+            return Ok(());
+        }
+        let located = self.search(path).map_err(Failure::Image)?;
+        let is_damaged = !located.missing.is_empty();
+        if is_damaged {
+            let message = damage(&located.missing);
+            if self.strictness == Strictness::Strict {
+                return Err(Failure::Image(Error::Request(message)));
+            }
+            summary.problems.push(Problem { path: path.to_owned(), message });
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        let entry = Entry { path, located: &located, truths: &[] };
+        self.folder.write(self.locator, &entry, name).map_err(|error| match error {
+            // The image is read again for its pictures.
+            Error::Data(_) => Failure::Image(error),
+            _ => Failure::Stop(error),
+        })?;
+        // What is damaged is searched again, so that it is named again.
+        if !is_damaged {
+            self.journal.add(&state).map_err(Failure::Stop)?;
+        }
+        summary.located += 1;
+        summary.regions += located.regions.len();
+        (self.observe)(LocateEvent::Located { path, found: counts(self.locator, &located.regions), seconds });
+        Ok(())
+    }
+
+    fn search(&self, path: &Path) -> Result<Located, Error> {
+        self.locator.locate(&ImageSource::open(path)?)
+    }
+
+    /// What was found on an image that was finished, unless one of its files is gone or damaged.
+    fn finished_before(&self, state: &Finished, name: &str) -> Option<ImageRecord> {
+        let is_whole = self.journal.holds(state) && self.folder.has_files_of(name);
+        is_whole.then(|| self.folder.record(name).ok()).flatten()
+    }
+}
+
+/// Says which parts of an image are damaged; of many the first few.
+fn damage(missing: &[Rect]) -> String {
+    const NAMED: usize = 5;
+    let name = |part: &Rect| {
+        let Rect { left, top, right, bottom } = part;
+        format!("columns {left:.0} to {right:.0} of rows {top:.0} to {bottom:.0}")
+    };
+    let mut named: Vec<String> = missing.iter().take(NAMED).map(name).collect();
+    if missing.len() > NAMED {
+        named.push(format!("{} more parts", missing.len() - NAMED));
+    }
+    format!("the file is damaged: {} were searched as if white; copy it again", named.join(", "))
+}
+
+/// Regions per sought class.
+fn counts(locator: &Locator, regions: &[locam_core::Region]) -> BTreeMap<String, usize> {
+    let sought = locator.model().spec.sought_classes();
+    sought
+        .map(|(id, class)| {
+            let count = regions.iter().filter(|region| region.class == id).count();
+            (class.name.clone(), count)
+        })
+        .collect()
+}
