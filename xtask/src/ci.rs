@@ -1,7 +1,7 @@
 //! All checks, cheapest first. Tests run in the release profile: the demonstration needs that build anyway, and a
 //! network in an unoptimised build would take many times longer than building it.
 
-use crate::{kernels, readme};
+use crate::{browser, kernels, readme};
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
 use std::time::Instant;
@@ -27,7 +27,7 @@ pub(crate) fn run() -> Result<()> {
             step("bash", &["-c", &command], &[])?;
         }
     }
-    Ok(())
+    browser::run(&[])
 }
 
 /// Runs a command, named before it and timed after it.

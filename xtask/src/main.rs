@@ -2,6 +2,7 @@
 //! what a machine checks and what a person checks is the same.
 
 mod bench_peers;
+mod browser;
 mod ci;
 mod kernels;
 mod readme;
@@ -17,6 +18,7 @@ cargo xtask COMMAND
   neon          check the kernels for 64-bit ARM, and run their tests there where an emulator is installed
   readme        check that README's pictures exist and that its commands are the ones that ci runs
   results       put an evaluation's figures into docs/results.md: results SECTION EVALUATION.json
+  browser       look at the pages of the demonstration, or those named, in headless Chromium
   bench-peers   measure the engine beside PyTorch, ONNX Runtime, OpenVINO, ncnn and MNN (--help for its options)
 ";
 
@@ -29,6 +31,7 @@ fn main() -> Result<()> {
         ["neon"] => kernels::neon(),
         ["readme"] => readme::check(),
         ["results", section, evaluation] => results::record(section, evaluation),
+        ["browser", ..] => browser::run(&arguments[1..]),
         ["bench-peers", ..] => bench_peers::run(&arguments[1..]),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
