@@ -85,7 +85,8 @@ Examples:
   locam train ALL_IDB2 --weights imagenet --out runs/blasts
   locam train bccd --classes WBC --arch resnet18 --epochs 8 --out runs/white
   locam train patches/ --config runs/blasts/config.toml --seed 2 --out runs/second
-  locam train patches/ --out runs/blasts --resume")]
+  locam train patches/ --out runs/blasts --resume
+  locam train patches/ --folds 5 --repeats 2 --out runs/five")]
 pub(crate) struct TrainArgs {
     /// A folder of labelled patches or of annotated images, or a CSV or COCO file
     pub(crate) data: PathBuf,
@@ -95,6 +96,13 @@ pub(crate) struct TrainArgs {
     /// Carry on the run in the folder from where it stopped
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Cross-validate: train so many models, each tested on another part of the images, in run folders below --out, and
+    /// write the figures of all of them together
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) folds: Option<usize>,
+    /// With folds: do it so many times, each with other folds and another seed
+    #[arg(long, value_name = "COUNT", default_value_t = 1, requires = "folds")]
+    pub(crate) repeats: usize,
     /// Settings in TOML, as a run folder's config.toml; flags win over them
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

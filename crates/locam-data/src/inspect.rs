@@ -2,15 +2,12 @@
 
 mod table;
 
-use crate::store::hex;
-use crate::{DataError, Dataset, Item, Label, Problem, Split, read_rgb, sniffed_mismatch};
-use locam_core::{ClassId, Size};
+use crate::copies::{Copies, Fingerprint};
+use crate::{DataError, Dataset, Item, Label, Problem, Split, sniffed_mismatch};
+use locam_core::ClassId;
 use rayon::prelude::*;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::Read;
+use std::collections::BTreeSet;
 use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
 
@@ -36,9 +33,11 @@ pub struct Inspection {
     pub unreadable: Vec<FileNote>,
     /// Images whose extension contradicts their content; they are read all the same.
     pub wrong_extensions: Vec<FileNote>,
-    /// Groups of identical files that lie in more than one split, so that a score would be too good.
+    /// Groups of identical images that lie in more than one split, so that a score would be too good.
     pub duplicates_across_splits: Vec<Vec<PathBuf>>,
-    /// Groups of identical files that are labelled with more than one class.
+    /// Pairs of images that differ in little and lie in two splits.
+    pub near_duplicates_across_splits: Vec<[PathBuf; 2]>,
+    /// Groups of identical images that are labelled with more than one class.
     pub duplicates_across_classes: Vec<Vec<PathBuf>>,
 }
 
@@ -131,8 +130,7 @@ impl From<Problem> for FileNote {
 
 /// What one readable file turned out to be.
 struct Probe {
-    size: Size,
-    sha256: String,
+    print: Fingerprint,
     mismatch: Option<String>,
 }
 
@@ -140,72 +138,60 @@ struct Probe {
 pub fn inspect(dataset: &Dataset) -> Inspection {
     let probes: Vec<Result<Probe, DataError>> =
         dataset.items.par_iter().map(|item| probe(&item.path)).collect();
-    let mut readable = Vec::new();
+    let mut prints = Vec::new();
     let mut unreadable = Vec::new();
+    let mut wrong_extensions = Vec::new();
+    let mut images = SplitCounts::default();
     for (item, probe) in dataset.items.iter().zip(probes) {
         match probe {
-            Ok(probe) => readable.push((item, probe)),
-            Err(error) => unreadable.push(FileNote { path: item.path.clone(), message: error.to_string() }),
+            Ok(Probe { print, mismatch }) => {
+                *images.of(item.split) += 1;
+                wrong_extensions
+                    .extend(mismatch.map(|message| FileNote { path: item.path.clone(), message }));
+                prints.push(Some(print));
+            }
+            Err(error) => {
+                unreadable.push(FileNote { path: item.path.clone(), message: error.to_string() });
+                prints.push(None);
+            }
         }
     }
-    let mut images = SplitCounts::default();
-    for (item, _) in &readable {
-        *images.of(item.split) += 1;
-    }
-    let wrong_extensions = readable
-        .iter()
-        .filter_map(|(item, probe)| {
-            Some(FileNote { path: item.path.clone(), message: probe.mismatch.clone()? })
-        })
-        .collect();
+    let pairs = dataset.items.iter().zip(&prints);
+    let readable: Vec<(&Item, &Fingerprint)> =
+        pairs.filter_map(|(item, print)| Some((item, print.as_ref()?))).collect();
+    let copies = Copies::among(&prints);
+    let path_of = |i: usize| dataset.items[i].path.clone();
+    let paths = |group: &Vec<usize>| group.iter().map(|&i| path_of(i)).collect();
+    let split_of = |i: usize| dataset.items[i].split;
+    let astride = copies.near.iter().filter(|&&(a, b)| split_of(a) != split_of(b));
     Inspection {
         root: dataset.root.clone(),
         images,
         classes: summarise_classes(dataset, &readable),
-        width: Spread::of(readable.iter().map(|(_, probe)| probe.size.width).collect()),
-        height: Spread::of(readable.iter().map(|(_, probe)| probe.size.height).collect()),
+        width: Spread::of(readable.iter().map(|(_, print)| print.size.width).collect()),
+        height: Spread::of(readable.iter().map(|(_, print)| print.size.height).collect()),
         passed_over: dataset.problems.iter().cloned().map(FileNote::from).collect(),
         unreadable,
         wrong_extensions,
-        duplicates_across_splits: duplicates(&readable, |item| item.split),
-        duplicates_across_classes: duplicates(&readable, |item| match item.label {
-            Label::Class(class) => Some(class),
-            Label::Objects(_) => None,
-        }),
+        duplicates_across_splits: copies.differing(split_of).iter().map(paths).collect(),
+        near_duplicates_across_splits: astride.map(|&(a, b)| [path_of(a), path_of(b)]).collect(),
+        duplicates_across_classes: copies.contradictions(dataset).iter().map(paths).collect(),
     }
 }
 
 fn probe(path: &Path) -> Result<Probe, DataError> {
-    let image = read_rgb(path)?;
-    Ok(Probe {
-        size: Size::new(image.width(), image.height()),
-        sha256: file_sha256(path)?,
-        mismatch: sniffed_mismatch(path)?,
-    })
+    Ok(Probe { print: Fingerprint::read(path)?, mismatch: sniffed_mismatch(path)? })
 }
 
-fn file_sha256(path: &Path) -> Result<String, DataError> {
-    let fail = |source| DataError::Read { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(fail)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer).map_err(fail)? {
-            0 => return Ok(hex(&hash.finalize())),
-            count => hash.update(&buffer[..count]),
-        }
-    }
-}
-
-fn summarise_classes(dataset: &Dataset, readable: &[(&Item, Probe)]) -> Vec<ClassSummary> {
+fn summarise_classes(dataset: &Dataset, readable: &[(&Item, &Fingerprint)]) -> Vec<ClassSummary> {
     let mut images = vec![SplitCounts::default(); dataset.classes.len()];
     let mut objects = images.clone();
     let mut hashes = vec![BTreeSet::new(); dataset.classes.len()];
     let mut copies = vec![0; dataset.classes.len()];
-    for (item, probe) in readable {
+    for (item, print) in readable {
         for class in classes_of(item) {
             *images[class.0].of(item.split) += 1;
-            copies[class.0] += usize::from(!hashes[class.0].insert(&probe.sha256));
+            copies[class.0] += usize::from(!hashes[class.0].insert(print.pixel_hash()));
         }
         if let Label::Objects(of_item) = &item.label {
             for object in of_item {
@@ -226,21 +212,6 @@ fn classes_of(item: &Item) -> BTreeSet<ClassId> {
         Label::Class(class) => BTreeSet::from([*class]),
         Label::Objects(objects) => objects.iter().map(|object| object.class).collect(),
     }
-}
-
-/// Groups of identical files that differ in `property`.
-fn duplicates<P: Ord>(readable: &[(&Item, Probe)], property: impl Fn(&Item) -> P) -> Vec<Vec<PathBuf>> {
-    let mut groups: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
-    for (item, probe) in readable {
-        groups.entry(&probe.sha256).or_default().push(item);
-    }
-    let mut differing: Vec<Vec<PathBuf>> = groups
-        .into_values()
-        .filter(|items| items.iter().map(|item| property(item)).collect::<BTreeSet<P>>().len() > 1)
-        .map(|items| items.iter().map(|item| item.path.clone()).collect())
-        .collect();
-    differing.sort();
-    differing
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod augment;
 mod contact_sheet;
+mod copies;
 mod dataset;
 mod error;
 mod image_io;
@@ -27,6 +28,7 @@ mod window;
 
 pub use augment::{AUGMENT_MARGIN, Augment, Change};
 pub use contact_sheet::contact_sheet;
+pub use copies::{Copies, Fingerprint, fingerprints};
 pub use dataset::{Crop, Dataset, Item, Label, Object, Patch, Problem, Shape, Split};
 pub use error::DataError;
 pub use image_io::{is_image_path, read_rgb, read_size, sniffed_mismatch};
@@ -43,7 +45,7 @@ pub use smears::{
     VocFields, WhiteCell, generate, write_all_idb1, write_all_idb2, write_smears, write_voc,
 };
 pub use source::{ImageSource, Level, ScaledRows};
-pub use split::{SplitPlan, assign_splits};
+pub use split::{FoldPlan, SplitPlan, assign_folds, assign_splits};
 pub use store::{DEFAULT_MEMORY_BUDGET, PatchStore};
 pub use text::{GLYPH_SIDE, draw_text, text_width};
 pub use tissue::TissueMask;

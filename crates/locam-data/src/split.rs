@@ -122,6 +122,10 @@ fn draw(units: &[Unit], plan: &SplitPlan, splits: &mut [Split]) {
     }
 }
 
+mod folds;
+
+pub use folds::{FoldPlan, assign_folds};
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -234,7 +234,9 @@ mod tests {
         let found = calibrate(&locator(), &[one]);
         let class = &found.classes[0];
         let margin = class.threshold * class.temperature;
-        assert!(margin > 9.0 && margin < 24.0 && (class.f1 - 1.0).abs() < 1e-9, "{class:?}");
+        // At the latest from 6.24 on a false cone is narrower than a third of an object and is dropped. The threshold is
+        // the middle of all that do so, up to 12, the highest that is tried.
+        assert!(margin > 6.24 && margin < 12.0 && (class.f1 - 1.0).abs() < 1e-9, "{class:?}");
         assert!(
             class.temperature > 5.0 && class.calibration_error < class.calibration_error_before,
             "{class:?}"

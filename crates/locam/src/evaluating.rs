@@ -7,13 +7,14 @@ mod predicted;
 mod rows;
 
 pub use figures::{ClassFigures, EmptyFigures, MapFigures, OverlapFigures};
-pub(crate) use patches::run_folder;
 pub use patches::{PatchClassFigures, PatchEvaluation, evaluate_patches};
+pub(crate) use patches::{figures as patch_figures, run_folder, units};
 pub(crate) use predicted::truths_in;
 pub use predicted::{PredictionOptions, prediction_figures};
 pub use rows::FigureRow;
 
 use crate::assessing::{Assessed, is_annotated, match_rule, matched_at, truths_of};
+use crate::leakage::SeenBefore;
 use crate::pictures::{froc, patch_reliability, precision_recall, reliability_curves, write_plot};
 use crate::shortcuts::ShortcutFigures;
 use crate::{Error, Locator};
@@ -41,6 +42,8 @@ pub struct Evaluation {
     pub classes: Vec<ClassFigures>,
     /// What the classifier looks at, where that was checked.
     pub shortcuts: Vec<ShortcutFigures>,
+    /// Images that the model's run had seen, where that was checked.
+    pub seen_before: SeenBefore,
 }
 
 /// One image as the figures of one class see it.
@@ -81,7 +84,14 @@ pub fn figures(locator: &Locator, assessed: &[Assessed], unreadable: usize) -> E
             }
         })
         .collect();
-    Evaluation { images: assessed.len(), unreadable, radius, classes, shortcuts: Vec::new() }
+    Evaluation {
+        images: assessed.len(),
+        unreadable,
+        radius,
+        classes,
+        shortcuts: Vec::new(),
+        seen_before: SeenBefore::default(),
+    }
 }
 
 fn class_image(locator: &Locator, id: ClassId, class: &ClassSpec, one: &Assessed) -> ClassImage {

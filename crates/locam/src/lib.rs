@@ -16,9 +16,11 @@ mod demo;
 mod demo_page;
 mod error;
 mod evaluating;
+mod folding;
 mod images;
 mod input_rows;
 mod journal;
+mod leakage;
 mod locating;
 mod models;
 mod passes;
@@ -41,7 +43,9 @@ pub use evaluating::{
     PatchEvaluation, PredictionOptions, evaluate_patches, figures, prediction_figures, write_figures,
     write_patch_figures,
 };
+pub use folding::{CrossRun, CrossValidation, FoldFigures, cross_validate};
 pub use images::find_images;
+pub use leakage::{Leak, Likeness, RunImage, RunImages, SeenBefore, seen_before};
 pub use locam_arch::ArchName;
 pub use locam_core::{ClassId, ModelSpec, Normalization, Point, Rect, Region, ScoreMap, Size};
 pub use locam_data::{

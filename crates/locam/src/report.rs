@@ -2,12 +2,13 @@
 
 mod figures;
 mod images;
+mod leakage;
 mod provenance;
 
 pub(crate) use figures::{class_sections, curves, headline, shortcut_section};
 
 use crate::assessing::Assessed;
-use crate::{Error, Evaluation, Locator, PatchEvaluation};
+use crate::{CrossValidation, Error, Evaluation, Locator, PatchEvaluation};
 use locam_data::{Dataset, Item, Predictions};
 use locam_report::{Block, Page, Section, write_atomically};
 use std::path::Path;
@@ -53,6 +54,7 @@ pub fn write_report(
     sections.push(curves(evaluation)?);
     sections.extend(shortcut_section(&evaluation.shortcuts));
     sections.extend(images::of_maps(locator, assessed)?);
+    sections.push(leakage::section(subject.what, &evaluation.seen_before)?);
     sections.push(provenance::section(locator, subject.what)?);
     sections.push(limits(evaluation.images, Some(locator)));
     let page = Page {
@@ -85,6 +87,7 @@ pub fn write_patch_report(
     let mut sections = figures::patch_sections(evaluation, &names)?;
     sections.extend(shortcut_section(&evaluation.shortcuts));
     sections.extend(images::of_patches(evaluation, &names)?);
+    sections.push(leakage::section(subject.what, &evaluation.seen_before)?);
     sections.push(provenance::section(locator, subject.what)?);
     sections.push(limits(evaluation.patches, Some(locator)));
     let page = Page {
@@ -126,6 +129,37 @@ pub fn write_prediction_report(
             subject.data()
         ),
         figures: headline(evaluation),
+        sections,
+        footer: footer(),
+    };
+    write_page(&page, out)
+}
+
+/// Writes `report.html` for a cross-validation.
+///
+/// # Errors
+/// Patches that can no longer be read, files that can't be written.
+pub(crate) fn write_fold_report(
+    data: &Dataset,
+    found: &CrossValidation,
+    names: &[String],
+    out: &Path,
+) -> Result<(), Error> {
+    let mut sections = figures::patch_sections(&found.pooled, names)?;
+    sections.push(figures::fold_section(found));
+    sections.extend(images::of_patches(&found.pooled, names)?);
+    sections.push(limits(found.pooled.patches, None));
+    let page = Page {
+        title: format!("Cross-validation on {}", name(&data.root)),
+        intro: format!(
+            "{} models, each trained on all but one part of the patches of {} and tested on that part: {} answers, each of a model \
+             that never saw the patch or its source. Every figure has the interval in which 95 of 100 repetitions on \
+             other patches of the same kind would lie.",
+            found.folds.len(),
+            data.root.display(),
+            found.pooled.patches
+        ),
+        figures: figures::patch_headline(&found.pooled),
         sections,
         footer: footer(),
     };

@@ -1,10 +1,11 @@
 //! From a folder of labelled data to a run folder with a trained model.
 
+use crate::leakage::{Checked, RunImages};
 use crate::{Error, pictures};
 use locam_core::{ClassSpec, Size};
 use locam_data::{
     AUGMENT_MARGIN, Background, DEFAULT_MEMORY_BUDGET, Dataset, Patch, PatchPlan, PatchSet, PatchStore,
-    Problem, Split, SplitPlan, plan_patches,
+    Problem, Split, SplitPlan, assign_splits, plan_patches,
 };
 use locam_net::DeviceChoice;
 use locam_train::{Observer, Outcome, Run, RunFolder, Start, TrainConfig, TrainData, train};
@@ -20,6 +21,8 @@ pub struct Prepared {
     pub data: TrainData,
     /// Files that were passed over.
     pub problems: Vec<Problem>,
+    /// All images by part, and which of them are copies of each other.
+    pub images: RunImages,
 }
 
 impl Prepared {
@@ -46,10 +49,22 @@ impl Prepared {
 /// Splits a data set, cuts and decodes its patches, and drops what can't be read.
 ///
 /// # Errors
-/// Data that can't be trained on: no class with usable images, a single class, an unknown class.
+/// Data that can't be trained on: no class with usable images, a single class, an unknown class, identical patches
+/// with different labels.
 pub fn prepare(data: &Dataset, config: &TrainConfig) -> Result<Prepared, Error> {
+    let checked = Checked::new(data, config)?;
+    prepare_checked(&checked, &checked.data, config)
+}
+
+/// The same for data that were looked at, possibly with other splits.
+pub(crate) fn prepare_checked(
+    checked: &Checked,
+    data: &Dataset,
+    config: &TrainConfig,
+) -> Result<Prepared, Error> {
     let plan = patch_plan(config);
     let set = plan_patches(data, &plan)?;
+    let images = checked.images(&assign_splits(data, &plan.splits)?);
     let mut problems = data.problems.clone();
     problems.extend(set.problems.iter().cloned());
     let mut open = |split: Split| -> Option<Arc<PatchStore>> {
@@ -74,7 +89,7 @@ pub fn prepare(data: &Dataset, config: &TrainConfig) -> Result<Prepared, Error> 
     let classes = set.classes.iter().map(|class| ClassSpec::new(&class.name, class.background));
     let object_size = object_size(&set, config, image_scale);
     let data = TrainData { classes: classes.collect(), train, val, test, object_size, image_scale };
-    Ok(Prepared { data, problems })
+    Ok(Prepared { data, problems, images })
 }
 
 /// How patches are cut with this configuration.
@@ -89,12 +104,13 @@ pub fn patch_plan(config: &TrainConfig) -> PatchPlan {
         side: patches.window.unwrap_or(config.patch_size),
         jitter: patches.jitter,
         margin: if config.augmentation().reaches_out() { AUGMENT_MARGIN } else { 0.0 },
-        splits: SplitPlan {
-            val_fraction: config.val_fraction,
-            test_fraction: config.test_fraction,
-            seed: config.seed,
-        },
+        splits: split_plan(config),
     }
+}
+
+/// How images without a given split are shared out with this configuration.
+pub(crate) fn split_plan(config: &TrainConfig) -> SplitPlan {
+    SplitPlan { val_fraction: config.val_fraction, test_fraction: config.test_fraction, seed: config.seed }
 }
 
 /// Size of the objects in network input pixels: as annotated, or as the user says.
@@ -118,7 +134,8 @@ fn image_scale(store: &PatchStore, patch_size: u32) -> Option<f64> {
     (agreeing * 10 >= sides.len() * 9).then(|| f64::from(patch_size) / f64::from(median))
 }
 
-/// Trains, and draws the curves and the confusion matrix into the run folder.
+/// Trains, writes which images were in which part (`images.json`), and draws the curves and the confusion matrix into the
+/// run folder.
 ///
 /// # Errors
 /// What [`locam_train::train`] says, and pictures that can't be written.
@@ -142,6 +159,7 @@ pub fn train_run(
         stop,
     };
     let outcome = train(&run, observer)?;
+    prepared.images.write(folder)?;
     if let Outcome::Finished(summary) = &outcome {
         let names: Vec<String> = prepared.data.classes.iter().map(|class| class.name.clone()).collect();
         pictures::write_training_pictures(RunFolder::new(folder).root(), summary, &names)?;

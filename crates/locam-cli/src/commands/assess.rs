@@ -4,9 +4,9 @@ use crate::progress::{Style, bar, warn_of};
 use anyhow::Result;
 use locam::{
     Assessed, ChannelChoice, Dataset, Estimate, Evaluation, Locator, OpenOptions, PatchEvaluation, Point,
-    PredictionOptions, Problem, ReportSubject, ShortcutFigures, Split, annotated_items, assess,
-    check_shortcuts, evaluate_patches, figures, prediction_figures, read_predictions, split_name,
-    store_calibration, write_assessed, write_figures, write_patch_figures, write_patch_report,
+    PredictionOptions, Problem, ReportSubject, SeenBefore, ShortcutFigures, Split, annotated_items, assess,
+    check_shortcuts, evaluate_patches, figures, prediction_figures, read_predictions, seen_before,
+    split_name, store_calibration, write_assessed, write_figures, write_patch_figures, write_patch_report,
     write_prediction_report, write_report,
 };
 use std::fmt::Display;
@@ -65,7 +65,9 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let (assessed, problems, unreadable) = look(&locator, &data, split, Style::choose(args.json))?;
     let (shortcuts, more) = check_shortcuts(&locator, &assessed)?;
     warn_of(&[problems, more].concat());
-    let evaluation = Evaluation { shortcuts, ..figures(&locator, &assessed, unreadable) };
+    let seen_before = seen_before(model_folder(&args.truth.locator)?, &annotated_items(&data, split)?)?;
+    warn_of_seen(&seen_before);
+    let evaluation = Evaluation { shortcuts, seen_before, ..figures(&locator, &assessed, unreadable) };
     if let Some(out) = &args.out {
         write_assessed(&locator, &assessed, out)?;
         write_figures(&evaluation, out)?;
@@ -87,6 +89,7 @@ fn evaluate_classifier(
     let folder = model_folder(&args.truth.locator)?;
     let (evaluation, problems) = evaluate_patches(locator, folder, data, split)?;
     warn_of(&[data.problems.clone(), problems].concat());
+    warn_of_seen(&evaluation.seen_before);
     if let Some(out) = &args.out {
         write_patch_figures(&evaluation, out)?;
         let subject = ReportSubject { what: folder, data, part: evaluation.which.clone() };
@@ -123,6 +126,13 @@ fn subject<'a>(what: &'a Path, data: &'a Dataset, split: Option<Split>) -> Repor
     let part =
         split.map_or_else(|| "all of them".to_owned(), |split| format!("its {} split", split_name(split)));
     ReportSubject { what, data, part }
+}
+
+/// Says what it means that the model had seen some of the images.
+fn warn_of_seen(seen: &SeenBefore) {
+    for warning in seen.warnings() {
+        eprintln!("warning: {warning}");
+    }
 }
 
 fn tell_of(out: &Path) {
@@ -168,7 +178,7 @@ pub(crate) fn table(evaluation: &Evaluation) -> String {
 }
 
 /// The figures of a classifier as a plain table.
-fn patch_table(evaluation: &PatchEvaluation) -> String {
+pub(crate) fn patch_table(evaluation: &PatchEvaluation) -> String {
     let mut text =
         format!("{} patches ({}); figures with their 95 % intervals\n", evaluation.patches, evaluation.which);
     let value = |estimate: Option<Estimate>| estimate.map_or_else(|| "-".to_owned(), |e| e.to_string());

@@ -1,9 +1,12 @@
+use super::assess::patch_table;
 use super::{open_data, strictness};
 use crate::args::TrainArgs;
 use crate::progress::{Style, TrainingProgress, warn_of};
 use crate::settings::train_config;
 use anyhow::{Context, Result, bail};
-use locam::{Outcome, Start, Strictness, prepare, train_run};
+use locam::{
+    CrossRun, Dataset, Outcome, RunImages, Start, Strictness, TrainConfig, cross_validate, prepare, train_run,
+};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,12 +24,16 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     };
     let config = train_config(file, &args.settings, &args.patch_args)?;
     let data = open_data(&args.data, &args.data_args)?;
+    if let Some(folds) = args.folds {
+        return run_folds(args, &data, &config, folds);
+    }
     let prepared = prepare(&data, &config)?;
     warn_of(&prepared.problems);
     if let (Strictness::Strict, Some(first)) = (strictness(args.data_args.strict), prepared.problems.first())
     {
         bail!("{first} (without --strict such a file is passed over)");
     }
+    warn_of_copies(&prepared.images, strictness(args.data_args.strict))?;
     eprint!("{}", prepared.table());
     let start = if args.resume { Start::Resume } else { Start::New };
     let mut progress = TrainingProgress::new(Style::choose(args.json));
@@ -45,6 +52,61 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
             Ok(ExitCode::from(STOPPED))
         }
     }
+}
+
+/// A run per fold.
+fn run_folds(args: &TrainArgs, data: &Dataset, config: &TrainConfig, folds: usize) -> Result<ExitCode> {
+    let mut progress = TrainingProgress::new(Style::choose(args.json));
+    let stop = stop_flag()?;
+    let run = CrossRun {
+        data,
+        config,
+        folds,
+        repeats: args.repeats,
+        folder: &args.out,
+        start: if args.resume { Start::Resume } else { Start::New },
+        stop: &stop,
+    };
+    let Some((found, problems)) = cross_validate(&run, &mut |line| eprintln!("{line}"), &mut progress)?
+    else {
+        eprintln!("stopped and saved; carry on with --resume and --out {}", args.out.display());
+        return Ok(ExitCode::from(STOPPED));
+    };
+    warn_of(&problems);
+    if args.json {
+        println!("{}", serde_json::to_string(&found)?);
+    } else {
+        for fold in &found.folds {
+            println!("{}: {:.3} of {} patches classified rightly", fold.name, fold.accuracy, fold.test);
+        }
+        println!("mean {:.3}, standard deviation {:.3}", found.mean_accuracy, found.deviation);
+        print!("{}", patch_table(&found.pooled));
+    }
+    eprintln!("report: {}", args.out.join("report.html").display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Names the images that would make the figures at the end too good; with `--strict` the first is an error.
+fn warn_of_copies(images: &RunImages, strictness: Strictness) -> Result<()> {
+    const SHOWN: usize = 10;
+    if let (Strictness::Strict, Some(first)) = (strictness, images.leaks.first()) {
+        bail!("{} (without --strict this is a warning)", first.message());
+    }
+    for leak in images.leaks.iter().take(SHOWN) {
+        eprintln!("warning: {}", leak.message());
+    }
+    if images.leaks.len() > SHOWN {
+        eprintln!("warning: ... and {} more", images.leaks.len() - SHOWN);
+    }
+    if !images.leaks.is_empty() {
+        eprintln!(
+            "warning: images of one split show the same as images of another: its figures are too good"
+        );
+    }
+    if images.kept_together > 0 {
+        eprintln!("{} images are copies or near copies of others and stay in one part", images.kept_together);
+    }
+    Ok(())
 }
 
 /// A flag that Ctrl-C sets; a second Ctrl-C ends the program at once.

@@ -2,5 +2,6 @@
 
 mod errors;
 mod lab;
+mod protocol;
 mod runs;
 mod support;

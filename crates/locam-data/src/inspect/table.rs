@@ -24,8 +24,9 @@ impl Display for Inspection {
         write_notes(f, "passed over", &self.passed_over)?;
         write_notes(f, "unreadable", &self.unreadable)?;
         write_notes(f, "wrong extension", &self.wrong_extensions)?;
-        write_groups(f, "identical files in different splits", &self.duplicates_across_splits)?;
-        write_groups(f, "identical files of different classes", &self.duplicates_across_classes)
+        write_groups(f, "identical images in different splits", &self.duplicates_across_splits)?;
+        write_groups(f, "near copies in different splits", &self.near_duplicates_across_splits)?;
+        write_groups(f, "identical images of different classes", &self.duplicates_across_classes)
     }
 }
 
@@ -75,9 +76,9 @@ fn write_notes(f: &mut Formatter<'_>, title: &str, notes: &[FileNote]) -> fmt::R
     })
 }
 
-fn write_groups(f: &mut Formatter<'_>, title: &str, groups: &[Vec<PathBuf>]) -> fmt::Result {
+fn write_groups(f: &mut Formatter<'_>, title: &str, groups: &[impl AsRef<[PathBuf]>]) -> fmt::Result {
     write_list(f, title, groups, |group| {
-        group.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" = ")
+        group.as_ref().iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" = ")
     })
 }
 

@@ -2,18 +2,19 @@
 
 use super::SEED;
 use crate::assessing::split_name;
+use crate::leakage::{SeenBefore, parts_in_run, seen_before};
 use crate::shortcuts::{ObjectPatch, ShortcutFigures, evenly, figures_of, object_extent};
 use crate::{Error, Locator};
 use locam_core::{ClassId, Point, Rect};
 use locam_data::{
     Augment, DEFAULT_MEMORY_BUDGET, Dataset, Item, Label, LoaderConfig, Patch, PatchStore, Problem, Split,
-    SplitPlan, assign_splits, read_rgb, resize,
+    read_rgb, resize,
 };
 use locam_locate::{
     Classified, ConfusionMatrix, Estimate, Reliability, ReliabilityBin, Resamples, RocRanking, confusion,
     mean_area, top_label_reliability,
 };
-use locam_train::{PartRecord, RunFolder, TrainConfig};
+use locam_train::RunFolder;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,8 @@ pub struct PatchEvaluation {
     pub reliability: Vec<ReliabilityBin>,
     /// What the classifier looks at.
     pub shortcuts: Vec<ShortcutFigures>,
+    /// Patches that the model's run had seen.
+    pub seen_before: SeenBefore,
     /// Every patch: its file, its class, and the probabilities of all classes.
     #[serde(skip)]
     pub details: Vec<(PathBuf, Classified)>,
@@ -80,9 +83,8 @@ const MOST_OF_CLASS: usize = 100;
 
 /// Classifies the labelled patches of one part of a data set; of all of it where `split` is `None`.
 ///
-/// Where the data give no splits, those that the model's run drew are used, if these are the patches that it drew from:
-/// so its test patches are those that it has not seen. Other data are new to the model as a whole, and all of them are
-/// looked at.
+/// Where the data give no splits, those that the model's run drew are used, by which images are identical to the run's:
+/// its test patches, and patches that are new to it, are those that it has not seen.
 ///
 /// # Errors
 /// Data without a class of the model, a split without patches, patches of which none can be read.
@@ -94,7 +96,7 @@ pub fn evaluate_patches(
 ) -> Result<(PatchEvaluation, Vec<Problem>), Error> {
     let (classes, mut problems) = classes_in_model(locator, data)?;
     let side = locator.model().spec.patch_size;
-    let (which, items) = chosen(model_folder, data, split, side)?;
+    let (which, items) = chosen(model_folder, data, split)?;
     let patches: Vec<Patch> = items.iter().filter_map(|item| patch(item, &classes)).collect();
     let groups: BTreeMap<&Path, &str> =
         items.iter().filter_map(|item| Some((item.path.as_path(), item.group.as_deref()?))).collect();
@@ -113,6 +115,7 @@ pub fn evaluate_patches(
     let units = units(store.patches(), &groups);
     let names = locator.model().spec.classes.iter().map(|class| class.name.clone()).collect::<Vec<_>>();
     let mut evaluation = figures(which, &names, &classified, &units);
+    evaluation.seen_before = seen_before(model_folder, &items)?;
     evaluation.shortcuts = shortcuts(locator, store.patches(), &mut problems)?;
     evaluation.details = store.patches().iter().map(|patch| patch.path.clone()).zip(classified).collect();
     Ok((evaluation, problems))
@@ -160,7 +163,6 @@ fn chosen<'a>(
     model_folder: &Path,
     data: &'a Dataset,
     split: Option<Split>,
-    side: u32,
 ) -> Result<(String, Vec<&'a Item>), Error> {
     let Some(split) = split else {
         return Ok((
@@ -179,46 +181,25 @@ fn chosen<'a>(
         }
         return Ok((format!("the data's {name} split"), items));
     }
-    let drawn = drawn_by_run(model_folder, data, split, side);
-    Ok(drawn.map_or_else(
-        || {
-            (
-                "all patches: the data give no split, and the model was not trained on them".to_owned(),
-                data.items.iter().collect(),
-            )
-        },
-        |items| (format!("the {name} patches that the model's run drew"), items),
-    ))
-}
-
-/// The items of a split as the model's run drew it, if it drew from these data.
-fn drawn_by_run<'a>(
-    model_folder: &Path,
-    data: &'a Dataset,
-    split: Split,
-    side: u32,
-) -> Option<Vec<&'a Item>> {
-    let folder = run_folder(model_folder)?;
-    let config = TrainConfig::read(&folder.config()).ok()?;
-    let manifest = folder.read_manifest().ok()?;
-    let plan = SplitPlan {
-        val_fraction: config.val_fraction,
-        test_fraction: config.test_fraction,
-        seed: config.seed,
+    let all: Vec<&Item> = data.items.iter().collect();
+    let Some(parts) = parts_in_run(model_folder, &all)? else {
+        return Ok((
+            "all patches: the data give no split, and nothing tells what the model was trained on".to_owned(),
+            all,
+        ));
     };
-    let splits = assign_splits(data, &plan).ok()?;
+    if parts.iter().all(Option::is_none) {
+        return Ok((
+            "all patches: the data give no split, and the model has seen none of them".to_owned(),
+            all,
+        ));
+    }
+    let new = if split == Split::Test { parts.iter().filter(|part| part.is_none()).count() } else { 0 };
+    let wanted = |part: Option<Split>| part == Some(split) || new > 0 && part.is_none();
     let items: Vec<&Item> =
-        data.items.iter().zip(splits).filter(|(_, drawn)| *drawn == split).map(|(item, _)| item).collect();
-    let record: PartRecord = match split {
-        Split::Train => Some(manifest.data.train),
-        Split::Val => manifest.data.val,
-        Split::Test => manifest.data.test,
-    }?;
-    let all: Vec<Option<ClassId>> = (0..data.classes.len()).map(|class| Some(ClassId(class))).collect();
-    let patches: Vec<Patch> = items.iter().filter_map(|item| patch(item, &all)).collect();
-    // The hash is over pixels alone, so that it doesn't matter where the data lie now.
-    let (store, _) = PatchStore::open(patches, side, 0);
-    (store.data_hash() == record.data_hash).then_some(items)
+        all.iter().zip(&parts).filter(|(_, part)| wanted(**part)).map(|(item, _)| *item).collect();
+    let which = format!("the {name} patches that the model's run drew");
+    Ok((if new > 0 { format!("{which}, and {new} that it never saw") } else { which }, items))
 }
 
 /// The run folder that a model lies in.
@@ -228,7 +209,7 @@ pub(crate) fn run_folder(model_folder: &Path) -> Option<RunFolder> {
 }
 
 /// For each patch the number of its source: patches of one source are drawn together.
-fn units(patches: &[Patch], groups: &BTreeMap<&Path, &str>) -> Vec<usize> {
+pub(crate) fn units(patches: &[Patch], groups: &BTreeMap<&Path, &str>) -> Vec<usize> {
     let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
     patches
         .iter()
@@ -241,7 +222,13 @@ fn units(patches: &[Patch], groups: &BTreeMap<&Path, &str>) -> Vec<usize> {
         .collect()
 }
 
-fn figures(which: String, names: &[String], patches: &[Classified], units: &[usize]) -> PatchEvaluation {
+/// The figures of classified patches, with intervals from resamples of their sources (`units`, numbered from 0).
+pub(crate) fn figures(
+    which: String,
+    names: &[String],
+    patches: &[Classified],
+    units: &[usize],
+) -> PatchEvaluation {
     let sources = units.iter().max().map_or(0, |last| last + 1);
     let resamples = Resamples::new(sources, Resamples::USUAL, SEED);
     let times_of = |times: &[u32]| -> Vec<u32> { units.iter().map(|&unit| times[unit]).collect() };
@@ -280,6 +267,7 @@ fn figures(which: String, names: &[String], patches: &[Classified], units: &[usi
             .collect(),
         reliability: bins,
         shortcuts: Vec::new(),
+        seen_before: SeenBefore::default(),
         details: Vec::new(),
     }
 }

@@ -4,6 +4,7 @@ use super::{ClassFigures, ClassImage, Evaluation, SEED};
 use crate::Error;
 use crate::assessing::{truth_shape, truths_of};
 use crate::evaluating::figures::class_figures;
+use crate::leakage::SeenBefore;
 use locam_core::{ClassId, Region};
 use locam_data::{Dataset, Item, Label, Predictions};
 use locam_locate::{MatchRule, Resamples, Truth, TruthShape};
@@ -49,6 +50,7 @@ pub fn prediction_figures(
         radius,
         classes: classes.collect(),
         shortcuts: Vec::new(),
+        seen_before: SeenBefore::default(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::evaluating::{ClassFigures, Evaluation, PatchEvaluation};
 use crate::shortcuts::{ShortcutFigures, ShortcutFinding};
-use crate::{Error, pictures};
+use crate::{CrossValidation, Error, pictures};
 use locam_locate::Estimate;
 use locam_report::{Block, Drawing, Figure, Section, Table};
 
@@ -144,6 +144,31 @@ pub(super) fn patch_headline(evaluation: &PatchEvaluation) -> Vec<Figure> {
             })
         })
         .collect()
+}
+
+/// What every fold of a cross-validation gave.
+pub(super) fn fold_section(found: &CrossValidation) -> Section {
+    let rows = found.folds.iter().map(|fold| {
+        vec![
+            fold.name.clone(),
+            fold.train.to_string(),
+            fold.val.to_string(),
+            fold.test.to_string(),
+            format!("{:.3}", fold.accuracy),
+        ]
+    });
+    let text = format!(
+        "Each fold is a run folder of this name. The mean of their accuracies is {:.3}, with a standard deviation of {:.3} from \
+         fold to fold.",
+        found.mean_accuracy, found.deviation
+    );
+    let table = Table {
+        caption: "Patches of each fold, and the share of its test patches that is classified rightly"
+            .to_owned(),
+        columns: ["fold", "training", "validation", "test", "accuracy"].map(str::to_owned).to_vec(),
+        rows: rows.collect(),
+    };
+    Section { title: "Folds".to_owned(), blocks: vec![Block::Text(text), Block::Table(table)] }
 }
 
 /// Per class, and which class was taken for which.

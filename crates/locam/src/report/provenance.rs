@@ -16,7 +16,7 @@ pub(super) fn section(locator: &Locator, model_folder: &Path) -> Result<Section,
             rows.extend(manifest_rows(&manifest));
         }
         if let Ok(config) = TrainConfig::read(&run.config()) {
-            rows.extend(config_rows(&config));
+            rows.extend(config_rows(&config, locator));
         }
         blocks.extend(run_pictures(&run)?);
     }
@@ -77,11 +77,12 @@ fn manifest_rows(manifest: &Manifest) -> Vec<Row> {
     rows
 }
 
-fn config_rows(config: &TrainConfig) -> Vec<Row> {
-    let patches = &config.patches;
+fn config_rows(config: &TrainConfig, locator: &Locator) -> Vec<Row> {
+    let count = config.patches.background;
     let mut rows = Vec::new();
-    if patches.background > 0 {
-        rows.push(("background", format!("up to {} patches of each annotated image", patches.background)));
+    if count > 0 && locator.model().spec.classes.iter().any(|class| class.background) {
+        let patches = if count == 1 { "patch" } else { "patches" };
+        rows.push(("background", format!("up to {count} {patches} of each annotated image")));
     }
     rows.push(("batch", format!("{} patches, {:?}", config.batch_size, config.optimizer)));
     rows
