@@ -13,26 +13,25 @@ const BRIGHTER_THAN_GLASS: f64 = 0.001;
 /// What is darker than this is no glass in a bright field, but an image without any.
 const DARKEST_GLASS: u8 = 180;
 
-/// Optical densities between which the threshold is kept. The upper one is the least density of stained tissue in
-/// Macenko et al., "A method for normalizing histology slides for quantitative analysis" (ISBI 2009): whatever Otsu's
-/// method makes of ink and folds, pale tissue stays. The lower one is above the noise of cameras and of JPEG.
-const THRESHOLDS: std::ops::RangeInclusive<f64> = 0.03..=0.15;
-
-/// Densities per bin of the histogram.
-const BIN: f64 = 0.01;
-const BINS: usize = 256;
+/// The optical density from which a place is no glass: it takes 9 % of the light.
+///
+/// The least density of stained tissue is usually taken to be 0.15 (Macenko et al., "A method for normalizing histology
+/// slides for quantitative analysis", ISBI 2009), and Otsu's threshold lies higher still, between pale and dark tissue.
+/// Both lose pale cells: 0.15 loses 140 of 1,093 annotated ones of BCCD, 0.04 none, and of a scanned section
+/// (CMU-1-Small-Region) it leaves 45 % to be searched instead of 43 %.
+const THRESHOLD: f64 = 0.04;
 
 /// Where on a slide anything is stained, in cells of about an object's size.
 ///
-/// A cell is tissue where any channel of any of its pixels absorbs light: where the optical density, measured from
-/// the brightest glass of the image, reaches a threshold by Otsu ("A threshold selection method from gray-level
-/// histograms", IEEE Transactions on Systems, Man, and Cybernetics 9, 1979). Density, unlike saturation, also sees
-/// what is grey. The test is meant to err towards tissue: images with a dark background are all tissue.
+/// A cell is tissue where any channel of any of its pixels takes 9 % of the light or more: where the optical density,
+/// measured from the glass of the same image, reaches 0.04. Density, unlike saturation, also sees what is grey. The
+/// test errs towards tissue: dust is, and images with a dark background are everywhere.
 #[derive(Clone, Debug)]
 pub struct TissueMask {
     image: Size,
+    /// Cells, the last of which may reach beyond the image, per pixel of the image along x and y.
+    cells_per_pixel: [f64; 2],
     columns: usize,
-    rows: usize,
     is_tissue: Vec<bool>,
 }
 
@@ -48,10 +47,13 @@ impl TissueMask {
         let along = |pixels: u32| ((f64::from(pixels) / step).ceil() as u32).clamp(1, pixels);
         let scaled = Size::new(along(image.width), along(image.height));
         let darkest = Darkest::of(ScaledRows::new(source, scaled, 0..scaled.width)?)?;
-        let densities = darkest.densities();
-        let threshold = otsu(&densities).clamp(*THRESHOLDS.start(), *THRESHOLDS.end());
-        let is_tissue = densities.into_iter().map(|density| density >= threshold).collect();
-        Ok(Self { image, columns: darkest.columns, rows: darkest.cells.len() / darkest.columns, is_tissue })
+        let darkest_glass = darkest.glass.map(|glass| f64::from(glass) / 10_f64.powf(THRESHOLD));
+        let is_tissue =
+            |cell: &[u8; 3]| cell.iter().zip(darkest_glass).any(|(&value, glass)| f64::from(value) <= glass);
+        let is_tissue: Vec<bool> = darkest.cells.iter().map(is_tissue).collect();
+        let per_pixel = |scaled: u32, image: u32| f64::from(scaled) / f64::from(image) / f64::from(CELL);
+        let cells_per_pixel = [per_pixel(scaled.width, image.width), per_pixel(scaled.height, image.height)];
+        Ok(Self { image, cells_per_pixel, columns: darkest.columns, is_tissue })
     }
 
     /// Whether anything in this region of the image, in its pixels, is tissue; false for regions beside the image.
@@ -60,13 +62,12 @@ impl TissueMask {
         if region.area() <= 0.0 {
             return false;
         }
-        let cells = |from: f64, to: f64, pixels: u32, cells: usize| {
-            let per_pixel = cells as f64 / f64::from(pixels);
-            (from * per_pixel).floor() as usize..((to * per_pixel).ceil() as usize).min(cells)
-        };
-        let columns = cells(region.left, region.right, self.image.width, self.columns);
-        let mut rows = cells(region.top, region.bottom, self.image.height, self.rows);
-        rows.any(|row| self.is_tissue[row * self.columns..][columns.clone()].contains(&true))
+        let [across, down] = self.cells_per_pixel;
+        let cells = |from: f64, to: f64, cells: usize| from.floor() as usize..(to.ceil() as usize).min(cells);
+        let columns = cells(region.left * across, region.right * across, self.columns);
+        let rows = self.is_tissue.len() / self.columns;
+        cells(region.top * down, region.bottom * down, rows)
+            .any(|row| self.is_tissue[row * self.columns..][columns.clone()].contains(&true))
     }
 
     /// The part of the image that is tissue, in 0..=1.
@@ -105,15 +106,6 @@ impl Darkest {
         }
         Ok(Self { columns, cells, glass: histograms.map(|histogram| glass(&histogram)) })
     }
-
-    /// The largest optical density in each cell.
-    fn densities(&self) -> Vec<f64> {
-        let density = |value: u8, glass: u8| (f64::from(glass) / f64::from(value.max(1))).log10().max(0.0);
-        let of_cell = |cell: &[u8; 3]| {
-            cell.iter().zip(self.glass).map(|(&value, glass)| density(value, glass)).fold(0.0, f64::max)
-        };
-        self.cells.iter().map(of_cell).collect()
-    }
 }
 
 /// The brightness that few pixels exceed.
@@ -125,28 +117,6 @@ fn glass(histogram: &[u64; 256]) -> u8 {
         brighter > allowed
     });
     found.unwrap_or(u8::MAX).max(DARKEST_GLASS)
-}
-
-/// The density between the two classes whose means lie farthest apart, weighted by how many belong to each.
-fn otsu(densities: &[f64]) -> f64 {
-    let mut histogram = [0_u64; BINS];
-    for &density in densities {
-        histogram[((density / BIN) as usize).min(BINS - 1)] += 1;
-    }
-    let sum = |bins: &[u64]| bins.iter().sum::<u64>() as f64;
-    let moment = |bins: &[u64], from: usize| -> f64 {
-        bins.iter().enumerate().map(|(bin, &count)| (from + bin) as f64 * count as f64).sum()
-    };
-    let between = |split: usize| {
-        let (below, above) = histogram.split_at(split);
-        let (low, high) = (sum(below), sum(above));
-        if low == 0.0 || high == 0.0 {
-            return 0.0;
-        }
-        low * high * (moment(below, 0) / low - moment(above, split) / high).powi(2)
-    };
-    let best = (1..BINS).max_by(|&a, &b| between(a).total_cmp(&between(b)).then(b.cmp(&a)));
-    best.unwrap_or(1) as f64 * BIN
 }
 
 #[cfg(test)]
@@ -239,9 +209,17 @@ mod tests {
     }
 
     #[test]
-    fn otsu_splits_two_heaps_between_them() {
-        let densities: Vec<f64> = [0.02, 0.03, 0.04, 0.5, 0.52, 0.55].repeat(9);
-        let threshold = otsu(&densities);
-        assert!((0.04..=0.5).contains(&threshold), "{threshold}");
+    fn every_pixel_belongs_to_the_cell_that_was_looked_at() {
+        for width in [1, 2, 5, 9, 41] {
+            for dark in 0..width {
+                let image = RgbImage::from_fn(width, 3, |x, _| Rgb([if x == dark { 90 } else { 240 }; 3]));
+                let mask = mask(&image, 4.0);
+                let at = |x: u32| Rect::new(f64::from(x), 1.0, f64::from(x + 1), 2.0);
+                assert!(mask.any_in(at(dark)), "column {dark} of {width}");
+                for bare in (0..width).filter(|x| x / CELL != dark / CELL) {
+                    assert!(!mask.any_in(at(bare)), "column {bare} of {width}, dark at {dark}");
+                }
+            }
+        }
     }
 }
