@@ -1,9 +1,13 @@
 //! What the user sees while something runs: bars on a terminal, plain lines otherwise, JSON for machines.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use locam::{EpochMetrics, Event, Observer, Problem};
+use locam::{EpochMetrics, Event, Observer, Problem, Progress};
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// How long nothing is said where nobody watches a bar.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// How progress is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +35,59 @@ impl Style {
 
 /// A bar that counts `total` things, hidden unless the style is a bar.
 pub(crate) fn bar(style: Style, total: u64, unit: &str) -> ProgressBar {
+    let template =
+        format!("{{prefix}} [{{bar:30}}] {{pos}}/{{len}} {unit}  {{msg}}  {{elapsed}} elapsed, {{eta}} left");
+    with_template(style, total, &template)
+}
+
+/// A bar that counts images and tells of their pixels: see [`telling_pixels`].
+pub(crate) fn image_bar(style: Style, total: u64) -> ProgressBar {
+    with_template(style, total, "[{bar:30}] {pos}/{len} images  {msg}  {elapsed} elapsed")
+}
+
+fn with_template(style: Style, total: u64, template: &str) -> ProgressBar {
     let target = match style {
         Style::Bar => ProgressDrawTarget::stderr(),
         Style::Lines | Style::Json => ProgressDrawTarget::hidden(),
     };
-    let template =
-        format!("{{prefix}} [{{bar:30}}] {{pos}}/{{len}} {unit}  {{msg}}  {{elapsed}} elapsed, {{eta}} left");
-    let shape = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let shape = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(Some(total), target).with_style(shape.progress_chars("=> "))
+}
+
+/// Tells, while `search` runs, how many megapixels are searched, how fast, and how long the rest of the images that were
+/// begun still takes.
+pub(crate) fn telling_pixels<T>(
+    (style, bar): (Style, &ProgressBar),
+    progress: &Progress,
+    search: impl FnOnce() -> T,
+) -> T {
+    let (running, ended) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let start = Instant::now();
+            let mut last_line = start;
+            let tick = Duration::from_millis(250);
+            while ended.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
+                let text = pixels(progress.searched(), progress.begun(), start.elapsed());
+                bar.set_message(text.clone());
+                if style == Style::Lines && last_line.elapsed() > SILENCE {
+                    last_line = Instant::now();
+                    eprintln!("  {text}");
+                }
+            }
+        });
+        let result = search();
+        drop(running);
+        result
+    })
+}
+
+fn pixels(searched: u64, begun: u64, elapsed: Duration) -> String {
+    let mega = |pixels: u64| pixels as f64 / 1e6;
+    let rate = mega(searched) / elapsed.as_secs_f64();
+    let left = if rate > 0.0 { mega(begun.saturating_sub(searched)) / rate } else { 0.0 };
+    let (searched, begun) = (mega(searched), mega(begun));
+    format!("{searched:.0} of {begun:.0} megapixels, {rate:.1} a second, {left:.0} s left of these")
 }
 
 /// Names everything that was passed over, the first few in full, with a count at the end.
@@ -62,13 +111,13 @@ pub(crate) struct TrainingProgress {
     style: Style,
     bar: ProgressBar,
     epochs: usize,
-    last_line: std::time::Instant,
+    last_line: Instant,
 }
 
 impl TrainingProgress {
     /// Progress in the given style.
     pub(crate) fn new(style: Style) -> Self {
-        Self { style, bar: ProgressBar::hidden(), epochs: 0, last_line: std::time::Instant::now() }
+        Self { style, bar: ProgressBar::hidden(), epochs: 0, last_line: Instant::now() }
     }
 
     fn line(&self, text: &str) {
@@ -103,8 +152,8 @@ impl TrainingProgress {
         self.bar.set_position(*batch as u64);
         self.bar.set_message(format!("loss {loss:.4}  {images_per_second:.1} images/s"));
         // Without a terminal an epoch of many minutes would look like a hang.
-        if self.style == Style::Lines && self.last_line.elapsed() > Duration::from_secs(30) {
-            self.last_line = std::time::Instant::now();
+        if self.style == Style::Lines && self.last_line.elapsed() > SILENCE {
+            self.last_line = Instant::now();
             self.line(&format!(
                 "  epoch {epoch}, batch {batch}/{batches}: loss {loss:.4}, {images_per_second:.1} images/s"
             ));

@@ -13,6 +13,25 @@ pub struct Features {
     pub values: Vec<f32>,
 }
 
+impl Features {
+    /// These columns alone of every row.
+    ///
+    /// # Panics
+    /// If they are not all there.
+    #[must_use]
+    pub fn columns(self, first: usize, count: usize) -> Self {
+        let Extent { width, .. } = self.extent;
+        assert!(first + count <= width, "columns {first} to {} of {width}", first + count);
+        if count == width {
+            return self;
+        }
+        let range = first * self.channels..(first + count) * self.channels;
+        let rows = self.values.chunks_exact(width * self.channels);
+        let values = rows.flat_map(|row| &row[range.clone()]).copied().collect();
+        Self { extent: Extent { width: count, ..self.extent }, values, ..self }
+    }
+}
+
 /// The linear classifier on the mean of the last feature maps, or on the features at each place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Head {
@@ -31,6 +50,11 @@ impl Head {
         let weight = tensor(state, &format!("{}.weight", head.key), &head.weight_shape(classes))?.to_vec();
         let bias = tensor(state, &format!("{}.bias", head.key), &[classes])?.to_vec();
         Ok(Self { channels: head.in_features, weight, bias })
+    }
+
+    /// How many classes there are.
+    pub fn classes(&self) -> usize {
+        self.bias.len()
     }
 
     /// Per image the logits, one per class.

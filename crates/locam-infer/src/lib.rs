@@ -15,6 +15,7 @@ mod network;
 mod places;
 mod plan;
 mod stages;
+mod strips;
 
 pub use error::InferError;
 pub use fold::{conv_params, tensor};
@@ -23,3 +24,4 @@ pub use images::{ImageRows, Images, Pixels};
 pub use network::StepTime;
 pub use plan::{Plan, Precision};
 pub use stages::{Stage, Work, stages};
+pub use strips::Strip;

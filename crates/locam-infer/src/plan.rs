@@ -1,6 +1,8 @@
 use crate::network::{Memory, Network, StepTime};
-use crate::{Features, ImageRows, Images, InferError};
+use crate::strips::STRIP_COLUMNS;
+use crate::{Features, ImageRows, Images, InferError, Strip};
 use locam_arch::{Graph, StateDict};
+use locam_core::Size;
 use locam_kernels::{Bf16, Element, Extent, Isa};
 use std::fmt;
 use std::str::FromStr;
@@ -160,6 +162,20 @@ impl Plan {
             Engine::Bf16(runner) => runner.features(images, self.channels, &mut times)?,
         };
         Ok((features, times))
+    }
+
+    /// Cuts an image of this size into strips of columns, from left to right: one, unless it is very wide.
+    ///
+    /// What each strip has of the last feature maps ([`Strip::map`]), run by itself with [`Plan::stream`], is the whole
+    /// image's, bit by bit.
+    ///
+    /// # Errors
+    /// [`InferError::Kernel`] where the image is too small for a layer's window.
+    pub fn strips(&self, size: Size) -> Result<Vec<Strip>, InferError> {
+        match &self.engine {
+            Engine::F32(runner) => runner.network.strips(size, STRIP_COLUMNS),
+            Engine::Bf16(runner) => runner.network.strips(size, STRIP_COLUMNS),
+        }
     }
 
     /// Computes the last feature maps of one image in memory that grows with its width alone, and hands

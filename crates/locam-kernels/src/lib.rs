@@ -35,8 +35,9 @@ mod walk;
 
 pub use buffer::Buffer;
 pub use conv::{
-    Algorithm, ConvGradients, Convolution, GradientOf, GradientWorkspace, InputGradient, Output, POOLED_ROWS,
-    naive_convolution, naive_convolution_gradients, reorder_weight, restore_weight,
+    Algorithm, ConvGradients, Convolution, GradientOf, GradientWorkspace, InputGradient, Output,
+    POOLED_COLUMNS, POOLED_ROWS, naive_convolution, naive_convolution_gradients, reorder_weight,
+    restore_weight,
 };
 pub use element::{Bf16, Element};
 pub use error::KernelError;

@@ -31,7 +31,7 @@ pub use locam_infer::Precision;
 pub use maps::{ChannelChoice, FEATURE_BYTES, ImageMaps, MIN_INPUT_SIDE, class_maps, to_tensor};
 pub use model::Model;
 pub use network::Network;
-pub use predictor::Predictor;
+pub use predictor::{Place, Predictor};
 pub use rows::{RgbRows, WholeImage};
 pub use state::{HeadRule, LoadReport, merge_weights};
 pub use weights::{read_weights, write_safetensors};

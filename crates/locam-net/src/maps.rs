@@ -1,4 +1,4 @@
-use crate::{NetError, Predictor, RgbRows};
+use crate::{NetError, Place, Predictor, RgbRows};
 use burn::tensor::{Device, Tensor, TensorData};
 use locam_core::{Normalization, ScoreMap, Size};
 use locam_infer::Features;
@@ -60,16 +60,17 @@ pub fn class_maps<R: RgbRows<Error: Send> + Send>(
     let map_size = graph.output_size(size).map_err(NetError::from)?;
     let all = graph.head().in_features;
     let mut kept = Kept::new(channels, all, map_size);
-    let (mut maps, mut mean) = (Vec::new(), Vec::new());
-    predictor.stream(image, |features| {
-        let parts = predictor.maps(&features);
-        maps.resize_with(parts.len(), Vec::new);
-        maps.iter_mut().zip(parts).for_each(|(map, part)| map.extend(part));
-        let places = features.values.chunks_exact(all);
-        mean.extend(
-            places.map(|place| (place.iter().map(|&v| f64::from(v)).sum::<f64>() / all as f64) as f32),
-        );
-        kept.take(&features);
+    let mut maps = vec![vec![0.0; map_size.area() as usize]; predictor.classes()];
+    let mut mean = vec![0.0; map_size.area() as usize];
+    predictor.stream(image, |place, features| {
+        let part = Part { place, width: features.extent.width, map_width: map_size.width as usize };
+        for (map, values) in maps.iter_mut().zip(predictor.maps(&features)) {
+            part.write(map, &values, 1);
+        }
+        let mean_of = |place: &[f32]| (place.iter().map(|&v| f64::from(v)).sum::<f64>() / all as f64) as f32;
+        let means: Vec<f32> = features.values.chunks_exact(all).map(mean_of).collect();
+        part.write(&mut mean, &means, 1);
+        kept.take(part, &features);
         Ok(())
     })?;
     let score_map = |values: Vec<f32>| ScoreMap::new(map_size, values, graph.map_transform());
@@ -78,6 +79,25 @@ pub fn class_maps<R: RgbRows<Error: Send> + Send>(
         mean: score_map(mean),
         channels: kept.finish().into_iter().map(|(channel, values)| (channel, score_map(values))).collect(),
     })
+}
+
+/// A rectangle of places in a map.
+#[derive(Clone, Copy)]
+struct Part {
+    place: Place,
+    width: usize,
+    map_width: usize,
+}
+
+impl Part {
+    /// Writes the rectangle's values, so many of each place, where they belong.
+    fn write(self, map: &mut [f32], values: &[f32], depth: usize) {
+        let first = self.place.row as usize * self.map_width + self.place.column as usize;
+        let rows = map[first * depth..].chunks_mut(self.map_width * depth);
+        for (into, row) in rows.zip(values.chunks_exact((self.width * depth).max(1))) {
+            into[..row.len()].copy_from_slice(row);
+        }
+    }
 }
 
 /// The channels of the feature maps that are kept while an image runs.
@@ -101,15 +121,20 @@ impl Kept {
             ChannelChoice::Strongest(count) => count,
             ChannelChoice::None | ChannelChoice::Random { .. } => channels.len(),
         };
-        Self { channels, strongest, values: Vec::new() }
+        let values = vec![0.0; map_size.area() as usize * channels.len()];
+        Self { channels, strongest, values }
     }
 
-    fn take(&mut self, features: &Features) {
-        if self.channels.len() == features.channels {
-            return self.values.extend(&features.values);
-        }
-        for place in features.values.chunks_exact(features.channels) {
-            self.values.extend(self.channels.iter().map(|&channel| place[channel]));
+    fn take(&mut self, part: Part, features: &Features) {
+        let depth = self.channels.len();
+        if depth == features.channels {
+            part.write(&mut self.values, &features.values, depth);
+        } else if depth > 0 {
+            let places = features.values.chunks_exact(features.channels);
+            let wanted =
+                |place: &[f32]| self.channels.iter().map(|&channel| place[channel]).collect::<Vec<_>>();
+            let values: Vec<f32> = places.flat_map(wanted).collect();
+            part.write(&mut self.values, &values, depth);
         }
     }
 

@@ -15,6 +15,15 @@ pub struct Predictor {
     engine: Engine,
 }
 
+/// Where a part of an image's last feature maps begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The column of its first values.
+    pub column: u32,
+    /// Their row.
+    pub row: u32,
+}
+
 #[derive(Debug)]
 enum Engine {
     Cpu(Plan),
@@ -70,27 +79,38 @@ impl Predictor {
         }
     }
 
-    /// The last feature maps of one image, handed on some rows at a time, from top to bottom. On the CPU memory grows
-    /// with the image's width alone; elsewhere the whole image is taken at once.
+    /// The last feature maps of one image, handed on in parts as they are ready, each with its place. On the CPU memory grows with
+    /// the image's width alone, up to that of a strip; elsewhere the whole image is taken at once.
     ///
     /// # Errors
     /// What `image` and `ready` answer, and images too small for a layer's window.
     pub fn stream<R: RgbRows<Error: Send> + Send>(
         &self,
         image: &mut R,
-        mut ready: impl FnMut(Features) -> Result<(), R::Error> + Send,
+        mut ready: impl FnMut(Place, Features) -> Result<(), R::Error> + Send,
     ) -> Result<(), R::Error> {
-        match &self.engine {
-            Engine::Cpu(plan) => {
-                let mut rows = Normalized { rows: image, normalization: self.normalization };
-                plan.stream(&mut rows, |features| ready(features).map_err(RowError)).map_err(|error| error.0)
-            }
+        let size = image.size();
+        let plan = match &self.engine {
+            Engine::Cpu(plan) => plan,
             Engine::Burn(_) => {
-                let size = image.size();
+                image.select(0..size.width)?;
                 let (pixels, _) = image.rows(0..size.height as usize)?;
-                ready(self.features(pixels, 1, size)?)
+                return ready(Place::default(), self.features(pixels, 1, size)?);
             }
+        };
+        for strip in plan.strips(size).map_err(NetError::from)? {
+            image.select(strip.input.clone())?;
+            let size = Size::new(strip.input.len() as u32, size.height);
+            let mut rows = Normalized { rows: image, size, normalization: self.normalization };
+            let mut row = 0;
+            let part = |features: Features| {
+                let place = Place { column: strip.map.start, row };
+                row += features.extent.height as u32;
+                ready(place, features.columns(strip.skip as usize, strip.map.len())).map_err(RowError)
+            };
+            plan.stream(&mut rows, part).map_err(|error| error.0)?;
         }
+        Ok(())
     }
 
     /// Per image the logits, one per class.
@@ -99,6 +119,11 @@ impl Predictor {
     /// As [`Predictor::features`].
     pub fn logits(&self, pixels: &[u8], count: usize, size: Size) -> Result<Vec<Vec<f32>>, NetError> {
         Ok(self.head.logits(&self.features(pixels, count, size)?)?)
+    }
+
+    /// How many classes there are.
+    pub fn classes(&self) -> usize {
+        self.head.classes()
     }
 
     /// Per class of each image the logit that the head gives to the features at each place, bias included.

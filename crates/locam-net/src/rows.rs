@@ -13,8 +13,15 @@ pub trait RgbRows {
     /// The size of the whole image.
     fn size(&self) -> Size;
 
-    /// Red, green, blue of these rows, whole and one after the other, and the row at which the bytes begin: no later
-    /// than the first that was asked for. Rows are asked for from top to bottom: what lies above these never again.
+    /// Begins at the top, with these columns of every row.
+    ///
+    /// # Errors
+    /// Columns that can't be had.
+    fn select(&mut self, columns: Range<u32>) -> Result<(), Self::Error>;
+
+    /// Red, green, blue of the selected columns of these rows, one row after the other, and the row at which the bytes
+    /// begin: no later than the first that was asked for. Rows are asked for from top to bottom: what lies above these
+    /// never again, until columns are selected anew.
     ///
     /// # Errors
     /// Rows that can't be had.
@@ -22,12 +29,19 @@ pub trait RgbRows {
 }
 
 /// A whole image in memory.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct WholeImage<'a> {
-    /// Its size.
-    pub size: Size,
-    /// Red, green, blue, row by row.
-    pub pixels: &'a [u8],
+    size: Size,
+    pixels: &'a [u8],
+    /// The selected columns, where they are not all.
+    part: Vec<u8>,
+}
+
+impl<'a> WholeImage<'a> {
+    /// An image of red, green, blue, row by row.
+    pub fn new(size: Size, pixels: &'a [u8]) -> Self {
+        Self { size, pixels, part: Vec::new() }
+    }
 }
 
 impl RgbRows for WholeImage<'_> {
@@ -37,14 +51,26 @@ impl RgbRows for WholeImage<'_> {
         self.size
     }
 
+    fn select(&mut self, columns: Range<u32>) -> Result<(), NetError> {
+        self.part.clear();
+        if columns != (0..self.size.width) {
+            let values = 3 * columns.start as usize..3 * columns.end as usize;
+            let rows = self.pixels.chunks_exact(3 * self.size.width as usize);
+            self.part = rows.flat_map(|row| &row[values.clone()]).copied().collect();
+        }
+        Ok(())
+    }
+
     fn rows(&mut self, _: Range<usize>) -> Result<(&[u8], usize), NetError> {
-        Ok((self.pixels, 0))
+        Ok((if self.part.is_empty() { self.pixels } else { &self.part }, 0))
     }
 }
 
-/// Rows with what is to happen to their values.
+/// The selected rows with what is to happen to their values.
 pub(crate) struct Normalized<'a, R> {
     pub(crate) rows: &'a mut R,
+    /// That of the selected columns.
+    pub(crate) size: Size,
     pub(crate) normalization: Normalization,
 }
 
@@ -61,11 +87,11 @@ impl<R: RgbRows> ImageRows for Normalized<'_, R> {
     type Error = RowError<R::Error>;
 
     fn size(&self) -> Size {
-        self.rows.size()
+        self.size
     }
 
     fn rows(&mut self, rows: Range<usize>) -> Result<(Images<'_>, usize), Self::Error> {
-        let width = self.rows.size().width;
+        let width = self.size.width;
         let (pixels, first) = self.rows.rows(rows).map_err(RowError)?;
         let size = Size::new(width, (pixels.len() / (3 * width as usize).max(1)) as u32);
         let images = Images { count: 1, size, pixels: Pixels::Bytes(pixels, self.normalization) };

@@ -1,44 +1,83 @@
 //! The network's input, read from an image file by rows as the network asks for them.
 
 use crate::Error;
+use crate::progress::ImageProgress;
 use locam_core::{Rect, Size};
 use locam_data::{ImageSource, ScaledRows};
 use locam_net::RgbRows;
 use std::ops::Range;
 
-/// The rows of an image scaled as a whole, without its first columns and rows.
-pub(crate) struct InputRows {
-    rows: ScaledRows,
-    top: usize,
+/// An image scaled as a whole, without its first columns and rows.
+pub(crate) struct InputRows<'a> {
+    source: &'a ImageSource,
+    /// That of the whole image, scaled.
+    input_size: Size,
+    left: u32,
+    top: u32,
+    /// The columns that are read, and down to which row.
+    rows: Option<ScaledRows>,
+    end: usize,
+    missing: Vec<Rect>,
+    progress: Option<(&'a ImageProgress<'a>, f64)>,
 }
 
-impl InputRows {
-    /// Rows of `source` scaled to `input_size`, of which `left` columns and `top` rows are left out.
-    pub(crate) fn new(
-        source: &ImageSource,
-        input_size: Size,
-        (left, top): (u32, u32),
-    ) -> Result<Self, Error> {
-        Ok(Self { rows: ScaledRows::new(source, input_size, left..input_size.width)?, top: top as usize })
+impl<'a> InputRows<'a> {
+    /// `source` scaled to `input_size`, of which `left` columns and `top` rows are left out.
+    pub(crate) fn new(source: &'a ImageSource, input_size: Size, (left, top): (u32, u32)) -> Self {
+        Self { source, input_size, left, top, rows: None, end: 0, missing: Vec::new(), progress: None }
     }
 
-    /// The damaged parts of the image among the rows that were read, in its pixels.
-    pub(crate) fn missing(&self) -> &[Rect] {
-        self.rows.missing()
+    /// Adds what is read to the image's progress, of which all rows are the given part.
+    pub(crate) fn watched_by(self, progress: &'a ImageProgress<'a>, part: f64) -> Self {
+        Self { progress: Some((progress, part)), ..self }
+    }
+
+    /// The damaged parts of the image among what was read, in its pixels.
+    pub(crate) fn into_missing(mut self) -> Vec<Rect> {
+        self.note_missing();
+        self.missing
+    }
+
+    /// Strips of columns overlap, so that a part may be met twice.
+    fn note_missing(&mut self) {
+        for part in self.rows.iter().flat_map(ScaledRows::missing) {
+            if !self.missing.contains(part) {
+                self.missing.push(*part);
+            }
+        }
     }
 }
 
-impl RgbRows for InputRows {
+impl RgbRows for InputRows<'_> {
     type Error = Error;
 
     fn size(&self) -> Size {
-        let Size { width, height } = self.rows.size();
-        Size::new(width, height - self.top as u32)
+        Size::new(self.input_size.width - self.left, self.input_size.height - self.top)
+    }
+
+    fn select(&mut self, columns: Range<u32>) -> Result<(), Error> {
+        self.note_missing();
+        let columns = columns.start + self.left..columns.end + self.left;
+        // Memory of the columns before is given back first.
+        self.rows = None;
+        self.end = 0;
+        self.rows = Some(ScaledRows::new(self.source, self.input_size, columns)?);
+        Ok(())
     }
 
     fn rows(&mut self, rows: Range<usize>) -> Result<(&[u8], usize), Error> {
-        let (pixels, first) = self.rows.rows(rows.start + self.top..rows.end + self.top)?;
+        if self.rows.is_none() {
+            self.select(0..self.size().width)?;
+        }
+        let top = self.top as usize;
+        let Some(scaled) = &mut self.rows else { return Ok((&[], rows.start)) };
+        let read = rows.end.saturating_sub(self.end) as f64 * f64::from(scaled.size().width);
+        self.end = self.end.max(rows.end);
+        if let Some((progress, part)) = self.progress {
+            progress.add(part * read / self.input_size.area() as f64);
+        }
+        let (pixels, first) = scaled.rows(rows.start + top..rows.end + top)?;
         // Rows that are left out are never asked for, so none of them is there.
-        Ok((pixels, first - self.top))
+        Ok((pixels, first - top))
     }
 }

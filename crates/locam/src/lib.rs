@@ -25,6 +25,7 @@ mod locating;
 mod models;
 mod passes;
 mod pictures;
+mod progress;
 mod report;
 mod runs;
 mod shortcuts;
@@ -61,6 +62,7 @@ pub use locam_train::{
 };
 pub use locating::{LocateOptions, Located, Locator, Scaling, SmallImages};
 pub use models::{export_weights, show_model, store_calibration};
+pub use progress::Progress;
 pub use report::{ReportSubject, write_patch_report, write_prediction_report, write_report};
 pub use runs::{LocateEvent, LocateSummary, locate_all};
 pub use shortcuts::{ShortcutFigures, ShortcutFinding, check_shortcuts};

@@ -1,7 +1,7 @@
 //! One image in, maps and regions out.
 
-use crate::Error;
 use crate::passes::{interleaved_maps, map_steps};
+use crate::{Error, Progress};
 use locam_core::{ClassSpec, Point, Rect, Region, ScoreMap, Size};
 use locam_data::ImageSource;
 use locam_locate::{RegionConfig, find_regions, margins};
@@ -93,6 +93,7 @@ pub struct Locator {
     steps: u32,
     options: LocateOptions,
     device_name: String,
+    progress: Progress,
 }
 
 impl Locator {
@@ -134,7 +135,7 @@ impl Locator {
         }
         let predictor = Predictor::new(&model, compute, options.precision)?;
         let steps = map_steps(predictor.graph(), options.stride)?;
-        Ok(Self { model, predictor, steps, options, device_name })
+        Ok(Self { model, predictor, steps, options, device_name, progress: Progress::default() })
     }
 
     /// The model.
@@ -155,6 +156,11 @@ impl Locator {
     /// The device, in words.
     pub fn device_name(&self) -> &str {
         &self.device_name
+    }
+
+    /// How far this locator is with the images that it was given.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// A warning where objects may well have another size here than in training, and nothing is done about it.
@@ -265,7 +271,9 @@ impl Locator {
         let side = |pixels: u32| ((f64::from(pixels) * scale).round() as u32).max(self.least_side());
         let input_size = Size::new(side(size.width), side(size.height));
         let input = (source, input_size);
-        let (found, missing) = interleaved_maps(&self.predictor, input, self.steps, self.options.channels)?;
+        let progress = self.progress.begin(size.area());
+        let (found, missing) =
+            interleaved_maps(&self.predictor, input, self.steps, self.options.channels, &progress)?;
         let scale_x = f64::from(input_size.width) / f64::from(size.width);
         let scale_y = f64::from(input_size.height) / f64::from(size.height);
         let Point { x, y } = self.model.spec.displacement;

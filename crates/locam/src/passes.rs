@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::input_rows::InputRows;
+use crate::progress::ImageProgress;
 use locam_arch::Graph;
 use locam_core::{Rect, ScoreMap, Size};
 use locam_data::ImageSource;
@@ -33,14 +34,17 @@ pub(crate) fn interleaved_maps(
     (source, input_size): (&ImageSource, Size),
     steps: u32,
     channels: ChannelChoice,
+    progress: &ImageProgress<'_>,
 ) -> Result<(ImageMaps, Vec<Rect>), Error> {
-    let mut rows = InputRows::new(source, input_size, (0, 0))?;
+    let part = 1.0 / f64::from(steps * steps);
+    let mut rows = InputRows::new(source, input_size, (0, 0)).watched_by(progress, part);
     let first = class_maps(predictor, &mut rows, channels)?;
-    let missing = rows.missing().to_vec();
+    let missing = rows.into_missing();
     let step = predictor.graph().map_transform().stride.x as u32 / steps;
     let mut passes: Vec<Vec<ScoreMap>> = first.maps.into_iter().map(|map| vec![map]).collect();
     for (row, column) in (0..steps).flat_map(|row| (0..steps).map(move |column| (row, column))).skip(1) {
-        let mut rows = InputRows::new(source, input_size, (column * step, row * step))?;
+        let rows = InputRows::new(source, input_size, (column * step, row * step));
+        let mut rows = rows.watched_by(progress, part);
         let found = class_maps(predictor, &mut rows, ChannelChoice::None)?;
         passes.iter_mut().zip(found.maps).for_each(|(passes, map)| passes.push(map));
     }
@@ -51,6 +55,7 @@ pub(crate) fn interleaved_maps(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Progress;
     use image::{RgbImage, imageops};
     use locam_arch::ArchName;
     use locam_net::{Compute, Precision, WholeImage};
@@ -62,7 +67,7 @@ mod tests {
     /// What a pass over a whole image in memory gives.
     fn whole_maps(predictor: &Predictor, image: &RgbImage, channels: ChannelChoice) -> ImageMaps {
         let size = Size::new(image.width(), image.height());
-        class_maps(predictor, &mut WholeImage { size, pixels: image.as_raw() }, channels).unwrap()
+        class_maps(predictor, &mut WholeImage::new(size, image.as_raw()), channels).unwrap()
     }
 
     fn written(folder: &tempfile::TempDir) -> (RgbImage, ImageSource) {
@@ -81,7 +86,11 @@ mod tests {
         let predictor = predictor(ArchName::Resnet18);
         for size in [Size::new(401, 349), Size::new(301, 262), Size::new(480, 230)] {
             let choice = ChannelChoice::Strongest(3);
-            let (found, missing) = interleaved_maps(&predictor, (&source, size), 1, choice).unwrap();
+            let progress = Progress::default();
+            let image_progress = progress.begin(1_000_000);
+            let (found, missing) =
+                interleaved_maps(&predictor, (&source, size), 1, choice, &image_progress).unwrap();
+            assert!(progress.searched() > 999_000, "{}", progress.searched());
             let scaled = locam_data::resize(&image, size).unwrap();
             assert_eq!(found, whole_maps(&predictor, &scaled, choice), "{size}");
             assert_eq!(missing, []);
@@ -96,8 +105,11 @@ mod tests {
         let scaled = locam_data::resize(&image, size).unwrap();
         for arch in [ArchName::Resnet18, ArchName::Squeezenet1_1] {
             let predictor = predictor(arch);
-            let maps =
-                |steps| interleaved_maps(&predictor, (&source, size), steps, ChannelChoice::None).unwrap().0;
+            let progress = Progress::default();
+            let maps = |steps| {
+                let (input, choice) = ((&source, size), ChannelChoice::None);
+                interleaved_maps(&predictor, input, steps, choice, &progress.begin(1)).unwrap().0
+            };
             let own = whole_maps(&predictor, &scaled, ChannelChoice::None);
             for steps in [2, 4] {
                 let fine = maps(steps);

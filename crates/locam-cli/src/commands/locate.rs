@@ -1,6 +1,6 @@
 use super::{PANEL_CHANNELS, open_locator, strictness};
 use crate::args::LocateArgs;
-use crate::progress::{Style, bar, warn_of};
+use crate::progress::{Style, image_bar, telling_pixels, warn_of};
 use anyhow::{Result, anyhow};
 use locam::{ChannelChoice, LocateEvent, find_images, locate_all};
 use serde_json::json;
@@ -15,8 +15,8 @@ pub(crate) fn run(args: &LocateArgs) -> Result<ExitCode> {
     };
     let locator = open_locator(&args.locator, channels, args.threshold)?;
     let style = Style::choose(args.json);
-    let progress = bar(style, images.len() as u64, "images");
-    let summary = locate_all(&locator, &images, &args.out, strictness(args.strict), &mut |event| {
+    let progress = image_bar(style, images.len() as u64);
+    let mut tell = |event: LocateEvent<'_>| {
         match event {
             LocateEvent::Located { path, found, seconds } if style == Style::Json => {
                 println!("{}", json!({"image": path, "regions": found, "seconds": seconds}));
@@ -31,6 +31,9 @@ pub(crate) fn run(args: &LocateArgs) -> Result<ExitCode> {
             LocateEvent::Kept { .. } | LocateEvent::Failed { .. } => {}
         }
         progress.inc(1);
+    };
+    let summary = telling_pixels((style, &progress), locator.progress(), || {
+        locate_all(&locator, &images, &args.out, strictness(args.strict), &mut tell)
     })?;
     progress.finish_and_clear();
     warn_of(&summary.problems);

@@ -1,6 +1,6 @@
 //! The lab from end to end, on a tree in ALL-IDB's two layouts: patches in, hot spots on whole fields out.
 
-use crate::support::Workplace;
+use crate::support::{Workplace, write_damaged_tiff, write_float_tiff};
 use std::path::Path;
 
 fn files_in(folder: &Path) -> Vec<String> {
@@ -80,4 +80,20 @@ fn one_bad_image_among_good_ones_warns_and_goes_on() {
     let locate = ["locate", "--model", "run", field, "broken.jpg", "--scale", "1", "--out", "found"];
     let (_, messages) = place.ok(&locate);
     assert!(messages.contains("broken.jpg") && messages.contains("1 problem was passed over"), "{messages}");
+
+    write_damaged_tiff(&place.path("damaged.tif"), (300, 240), 40);
+    write_float_tiff(&place.path("float.tif"), (300, 240), f32::NAN);
+    image::RgbImage::new(300, 100).save(place.path("low.png")).unwrap();
+    let odd = ["damaged.tif", "float.tif", "low.png"];
+    let (_, messages) = place.ok(&[&locate[..4], &odd[..], &locate[5..6], &["1", "--out", "odd"]].concat());
+    let said = |words: &str| assert!(messages.contains(words), "{words}: {messages}");
+    said("damaged.tif: the file is damaged: columns 0 to 300 of rows 80 to 120 were searched as if white");
+    said("NaN");
+    said("an image of 300x100 pixels, scaled by 1.000, is below 224 pixels on a side");
+    said("3 problems were passed over");
+    said("on 2 images");
+    assert!(place.path("odd/json/damaged.json").exists());
+    let (code, _, message) =
+        place.run(&["locate", "--model", "run", "damaged.tif", "--scale", "1", "--strict", "--out", "no"]);
+    assert!(code != 0 && message.contains("rows 80 to 120"), "{message}");
 }

@@ -1,10 +1,14 @@
 //! Runs the real binary in a temporary folder.
 
 use assert_cmd::Command;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
+use tiff::decoder::Decoder;
+use tiff::encoder::{Compression, DeflateLevel, TiffEncoder, colortype};
+use tiff::tags::Tag;
 
 /// A temporary folder in which the binary runs.
 pub(crate) struct Workplace {
@@ -78,4 +82,32 @@ pub(crate) fn write_patch(path: &Path, colour: [u8; 3], side: u32) {
         image::Rgb(if inside { [20, 20, 20] } else { colour })
     });
     image.save(path).expect("the patch can be written");
+}
+
+/// Writes a TIFF in compressed strips of so many rows, the third of which is damaged.
+pub(crate) fn write_damaged_tiff(path: &Path, (width, height): (u32, u32), rows: u32) {
+    let mut bytes = Cursor::new(Vec::new());
+    let deflate = Compression::Deflate(DeflateLevel::Balanced);
+    let mut encoder = TiffEncoder::new(&mut bytes).expect("a TIFF can be begun").with_compression(deflate);
+    let mut writer = encoder.new_image::<colortype::RGB8>(width, height).expect("an image can be begun");
+    writer.rows_per_strip(rows).expect("strips can have any height");
+    let pixels: Vec<u8> =
+        (0..3 * width * height).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    writer.write_data(&pixels).expect("the pixels can be written");
+    bytes.set_position(0);
+    let mut decoder = Decoder::new(&mut bytes).expect("it is a TIFF");
+    let offsets = decoder.get_tag_u64_vec(Tag::StripOffsets).expect("it has strips");
+    let mut bytes = bytes.into_inner();
+    bytes[offsets[2] as usize..][..40].fill(0xFF);
+    std::fs::write(path, bytes).expect("the file can be written");
+}
+
+/// Writes a grey TIFF of floats, of which one in the middle is as given.
+pub(crate) fn write_float_tiff(path: &Path, (width, height): (u32, u32), value: f32) {
+    let mut values = vec![0.5; (width * height) as usize];
+    values[(width * height / 2) as usize] = value;
+    let mut bytes = Cursor::new(Vec::new());
+    let mut encoder = TiffEncoder::new(&mut bytes).expect("a TIFF can be begun");
+    encoder.write_image::<colortype::Gray32Float>(width, height, &values).expect("the pixels can be written");
+    std::fs::write(path, bytes.into_inner()).expect("the file can be written");
 }

@@ -13,7 +13,7 @@ mod winograd_gradient;
 
 pub use gradient::{ConvGradients, GradientOf, GradientWorkspace, InputGradient};
 pub use naive::{naive_convolution, naive_convolution_gradients};
-pub use pooled::POOLED_ROWS;
+pub use pooled::{POOLED_COLUMNS, POOLED_ROWS};
 
 use crate::pack::Packed;
 use crate::sink::{Activation, Forward};

@@ -13,9 +13,9 @@ use std::ops::Range;
 /// Rows of pooled pixels that are computed together. Values do not depend on how an image is cut into bands of multiples
 /// of them.
 pub const POOLED_ROWS: usize = 7;
-/// Columns of pooled pixels of a task. The convolution's pixels at tiles' borders are computed in both tiles: 9 % more
+/// Columns of pooled pixels of a task, counted from the left. The convolution's pixels at tiles' borders are computed in both tiles: 9 % more
 /// than once for a window of 3 at stride 2, which then are whole tiles of Winograd's algorithm.
-const POOLED_COLUMNS: usize = 28;
+pub const POOLED_COLUMNS: usize = 28;
 
 impl<E: Element> Convolution<E> {
     /// Convolves padded images ([`super::Algorithm::reads_padding`]), adds a bias, rectifies, and pools: all rows, or a

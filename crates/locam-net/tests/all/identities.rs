@@ -89,8 +89,7 @@ fn an_images_maps_average_to_its_logits_and_lie_as_it_lies() {
     let features = host(network.features(images));
     for predictor in predictors(&model) {
         let found =
-            class_maps(&predictor, &mut WholeImage { size, pixels: &pixels }, ChannelChoice::Strongest(4))
-                .unwrap();
+            class_maps(&predictor, &mut WholeImage::new(size, &pixels), ChannelChoice::Strongest(4)).unwrap();
         let means: Vec<f32> = found.maps.iter().map(|map| map.mean() as f32).collect();
         assert_close("means", &means, &logits);
         assert!(found.maps.iter().all(|map| map.size() == Size::new(10, 7)));
@@ -112,7 +111,8 @@ fn an_images_maps_average_to_its_logits_and_lie_as_it_lies() {
 fn a_turned_image_has_a_turned_map_size() {
     let predictor = predictor(ArchName::Squeezenet1_1);
     let size = Size::new(224, 320);
-    let mut image = WholeImage { size, pixels: &picture(size) };
+    let pixels = picture(size);
+    let mut image = WholeImage::new(size, &pixels);
     let tall = class_maps(&predictor, &mut image, ChannelChoice::None).unwrap();
     assert_eq!(tall.maps[0].size(), Size::new(13, 19));
 }
@@ -123,7 +123,7 @@ fn random_channels_follow_their_seed() {
     let size = Size::new(240, 224);
     let drawn = |seed| -> Vec<usize> {
         let choice = ChannelChoice::Random { count: 4, seed };
-        let maps = class_maps(&predictor, &mut WholeImage { size, pixels: &picture(size) }, choice).unwrap();
+        let maps = class_maps(&predictor, &mut WholeImage::new(size, &picture(size)), choice).unwrap();
         maps.channels.iter().map(|(channel, _)| *channel).collect()
     };
     let first = drawn(1);
@@ -137,7 +137,8 @@ fn random_channels_follow_their_seed() {
 fn a_small_image_is_refused_with_the_reason() {
     let predictor = predictor(ArchName::Squeezenet1_1);
     let size = Size::new(500, 223);
-    let mut image = WholeImage { size, pixels: &picture(size) };
+    let pixels = picture(size);
+    let mut image = WholeImage::new(size, &pixels);
     let error = class_maps(&predictor, &mut image, ChannelChoice::None).unwrap_err();
     assert!(matches!(error, NetError::ImageTooSmall { least: 224, .. }));
     assert!(error.to_string().starts_with("an image of 500x223 is too small: below 224 pixels on a side"));
