@@ -40,6 +40,16 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
     },
+    /// A file is a slide in a scanner's own format.
+    #[error(
+        "{} is a slide in a format that is not read here; convert it, as with `vips tiffsave SLIDE OUT.tif --tile \
+         --pyramid --bigtiff --compression jpeg`",
+        path.display()
+    )]
+    SlideFormat {
+        /// The file.
+        path: PathBuf,
+    },
     /// An image claims more pixels than are read.
     #[error("{} claims {width} x {height} pixels, more than {limit} in all; cut it into tiles", path.display())]
     TooLarge {

@@ -20,8 +20,14 @@ const MAX_BYTES: u64 = 4 << 30;
 const FORMATS: [ImageFormat; 5] =
     [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Tiff, ImageFormat::Bmp, ImageFormat::WebP];
 
-/// Whether a folder scan should take `path` for an image: its extension, in any case, is that of JPEG, PNG, TIFF,
-/// BMP or WebP.
+/// Extensions of TIFF files that `image` doesn't know: Aperio's slides, and two of BigTIFF.
+const TIFF_EXTENSIONS: [&str; 3] = ["svs", "btf", "tf8"];
+
+/// Extensions of slides that are no TIFF files, or hold in their first image something else than the specimen.
+const OTHER_SLIDES: [&str; 9] = ["ndpi", "mrxs", "scn", "vms", "vmu", "bif", "svslide", "dcm", "czi"];
+
+/// Whether a folder scan should take `path` for an image: its extension, in any case, is that of JPEG, PNG, TIFF
+/// (also `.svs`), BMP or WebP.
 pub fn is_image_path(path: &Path) -> bool {
     format_of_extension(path).is_some()
 }
@@ -106,8 +112,16 @@ pub fn sniffed_mismatch(path: &Path) -> Result<Option<String>, DataError> {
 }
 
 fn format_of_extension(path: &Path) -> Option<ImageFormat> {
+    if has_extension(path, &TIFF_EXTENSIONS) {
+        return Some(ImageFormat::Tiff);
+    }
     let format = ImageFormat::from_extension(path.extension()?)?;
     FORMATS.contains(&format).then_some(format)
+}
+
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|found| extensions.iter().any(|known| found.eq_ignore_ascii_case(known)))
 }
 
 /// Opens a file that has content and starts like one of [`FORMATS`].
@@ -116,6 +130,9 @@ fn open(path: &Path) -> Result<(BufReader<File>, ImageFormat), DataError> {
     let file = File::open(path).map_err(read_error)?;
     if file.metadata().map_err(read_error)?.len() == 0 {
         return Err(DataError::Empty { path: path.to_owned() });
+    }
+    if has_extension(path, &OTHER_SLIDES) {
+        return Err(DataError::SlideFormat { path: path.to_owned() });
     }
     let mut file = BufReader::new(file);
     file.fill_buf().map_err(read_error)?;

@@ -4,7 +4,9 @@
 
 use image::{Rgb, RgbImage, imageops};
 use locam_core::{Rect, Size};
-use locam_data::{DataError, ImageSource, ScaledRows, read_rgb, read_size, resize};
+use locam_data::{
+    DataError, ImageSource, ScaledRows, is_image_path, read_rgb, read_size, resize, sniffed_mismatch,
+};
 use proptest::prelude::*;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -200,6 +202,23 @@ fn what_is_not_read_is_named() {
         assert!(message.contains(words) && message.contains(name), "{message}");
         assert_eq!(read_rgb(&fixture(name)).unwrap_err().to_string(), message);
     }
+}
+
+#[test]
+fn slides_of_other_formats_are_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    for extension in ["ndpi", "mrxs", "SCN", "dcm"] {
+        let path = folder.path().join(format!("slide.{extension}"));
+        fs::copy(fixture("pyramid_pages.tif"), &path).unwrap();
+        let error = ImageSource::open(&path).err().expect(extension);
+        assert!(matches!(error, DataError::SlideFormat { .. }), "{error:?}");
+        assert!(error.to_string().contains("vips tiffsave"), "{error}");
+        assert!(!is_image_path(&path));
+    }
+    let slide = folder.path().join("slide.SVS");
+    fs::copy(fixture("pyramid_pages.tif"), &slide).unwrap();
+    assert!(is_image_path(&slide));
+    assert_eq!(sniffed_mismatch(&slide).unwrap(), None);
 }
 
 /// Where the tiles of a file lie, and how long they are.
