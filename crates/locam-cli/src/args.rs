@@ -161,6 +161,9 @@ pub(crate) struct SettingArgs {
     /// Epochs over which the learning rate rises to its value; may be fractional [default: 0]
     #[arg(long)]
     pub(crate) warmup_epochs: Option<f64>,
+    /// End training after so many epochs without a better one on the validation patches [default: never]
+    #[arg(long, value_name = "EPOCHS")]
+    pub(crate) patience: Option<usize>,
     /// Scaling of pixel values: unit (0 to 1) or imagenet (its mean and deviation) [default: unit]
     #[arg(long)]
     pub(crate) normalization: Option<String>,

@@ -36,6 +36,7 @@ fn lay_settings_over(config: &mut TrainConfig, flags: &SettingArgs) -> Result<()
     set(&mut config.step_every, flags.step_every);
     set(&mut config.step_factor, flags.step_factor);
     set(&mut config.warmup_epochs, flags.warmup_epochs);
+    config.patience = flags.patience.or(config.patience);
     set(&mut config.normalization, named(flags.normalization.as_deref(), "normalization", &NORMALIZATIONS)?);
     set(&mut config.augment, flags.augment.as_deref().map(FromStr::from_str).transpose()?);
     config.flips = flags.flips.or(config.flips);

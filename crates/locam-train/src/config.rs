@@ -112,6 +112,9 @@ pub struct TrainConfig {
     pub step_factor: f64,
     /// Epochs over which the learning rate rises from zero, a fraction allowed; part of `epochs`.
     pub warmup_epochs: f64,
+    /// Epochs without a better one on the validation patches after which training ends; never where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
     /// The seed of everything random.
     pub seed: u64,
     /// Threads that decode and augment ahead of the network. The numbers do not depend on it.
@@ -153,6 +156,7 @@ impl Default for TrainConfig {
             step_every: 5,
             step_factor: 0.1,
             warmup_epochs: 0.0,
+            patience: None,
             seed: 0,
             workers: 2,
             patch_size: 224,
@@ -215,6 +219,8 @@ impl TrainConfig {
         check("step_factor", factor, factor > 0.0 && factor <= 1.0, "above 0 to 1")?;
         let warmup = self.warmup_epochs;
         check("warmup_epochs", warmup, warmup >= 0.0 && warmup < epochs, "from 0 to below the epochs")?;
+        let patience = self.patience.unwrap_or(1);
+        check("patience", patience, patience >= 1, "at least 1")?;
         check("patch_size", self.patch_size, (32..=4096).contains(&self.patch_size), "32 to 4096 pixels")?;
         self.arch.graph().output_size(Size::new(self.patch_size, self.patch_size))?;
         check("workers", self.workers, (1..=1024).contains(&self.workers), "1 to 1024")?;
@@ -293,6 +299,7 @@ mod tests {
             Case { toml: "warmup_epochs = -1.0", key: "warmup_epochs" },
             Case { toml: "warmup_epochs = 15.0", key: "warmup_epochs" },
             Case { toml: "warmup_epochs = nan", key: "warmup_epochs" },
+            Case { toml: "patience = 0", key: "patience" },
             Case { toml: "patch_size = 8", key: "patch_size" },
             Case { toml: "workers = 0", key: "workers" },
             Case { toml: "val_fraction = 1.0", key: "val_fraction" },
@@ -329,6 +336,7 @@ mod tests {
             optimizer: OptimizerName::AdamW,
             learning_rate: Some(0.1 + 0.2),
             schedule: Schedule::Cosine,
+            patience: Some(3),
             normalization: Normalization::Imagenet,
             ..TrainConfig::default()
         };

@@ -56,6 +56,11 @@ impl TrainData {
                 return unfit(split, reason);
             }
         }
+        if config.patience.is_some() && self.val.is_none() {
+            let reason =
+                "are none, and patience counts epochs that are no better on them; give some, or no patience";
+            return unfit("validation", reason.to_owned());
+        }
         let mut counts = vec![0; self.classes.len()];
         for i in 0..self.train.len() {
             counts[self.train.class_of(i).0] += 1;

@@ -77,7 +77,7 @@ pub fn train(run: &Run<'_>, observer: &mut dyn Observer) -> Result<Outcome, Trai
     run.config.validate()?;
     run.data.check(run.config)?;
     let mut session = Session::open(run, observer)?;
-    while session.progress.epochs < run.config.epochs {
+    while session.progress.epochs < run.config.epochs && !session.is_out_of_patience() {
         if session.epoch()? == Flow::Stop {
             let Progress { epochs, batches, .. } = session.progress;
             return Ok(Outcome::Stopped { epochs, batches });
@@ -170,6 +170,12 @@ impl<'a> Session<'a> {
         }
         self.end_epoch(total, &clock)?;
         Ok(Flow::Continue)
+    }
+
+    /// Whether so many epochs were no better than the best that no more are wanted.
+    fn is_out_of_patience(&self) -> bool {
+        let since_best = self.progress.best.map_or(0, |place| self.progress.epochs - (place + 1));
+        self.run.config.patience.is_some_and(|patience| since_best >= patience)
     }
 
     fn end_epoch(&mut self, batches: usize, clock: &Clock) -> Result<(), TrainError> {

@@ -187,6 +187,21 @@ fn a_run_stopped_in_the_middle_of_epochs_ends_as_an_unbroken_one() {
 }
 
 #[test]
+fn patience_ends_a_run_so_many_epochs_after_the_best() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (data(&folder.path().join("data")), folder.path().join("run"));
+    let patient = TrainConfig { epochs: 12, patience: Some(2), ..config() };
+    let history = finish(&patient, &data, &out, Start::New);
+    let best = RunFolder::new(&out).read_manifest().unwrap().best_epoch.unwrap();
+    assert_eq!(history.len(), patient.epochs.min(best + 2), "the best epoch is {best}");
+    let mut blind = data;
+    blind.val = None;
+    let stop = AtomicBool::new(false);
+    let error = run(&patient, &blind, &folder.path().join("blind"), Start::New, &stop, &mut |_| {});
+    assert!(error.unwrap_err().to_string().contains("or no patience"));
+}
+
+#[test]
 fn resuming_refuses_other_settings_and_other_data() {
     let folder = tempfile::tempdir().unwrap();
     let (mut data, out) = (data(&folder.path().join("data")), folder.path().join("run"));
