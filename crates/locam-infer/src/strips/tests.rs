@@ -73,8 +73,8 @@ fn strips_are_the_whole() {
             for &(width, height) in sizes {
                 let strips =
                     compare(&format!("{arch} on {isa}"), &network, Size::new(width, height), columns);
-                let expected = if width > columns + 1000 { strips == 2 } else { strips <= 2 };
-                assert!(expected, "{arch} {width}x{height}: {strips} strips");
+                // What is left behind a second strip's beginning may be no more than what it loses.
+                assert!(strips > 1 || width < columns + 1000, "{arch} {width}x{height}: one strip");
             }
         }
     }
