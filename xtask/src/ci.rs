@@ -1,7 +1,7 @@
 //! All checks, cheapest first. Tests run in the release profile: the demonstration needs that build anyway, and a
 //! network in an unoptimised build would take many times longer than building it.
 
-use crate::{browser, kernels, readme};
+use crate::{browser, kernels, readers, readme};
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
 use std::time::Instant;
@@ -22,6 +22,7 @@ pub(crate) fn run() -> Result<()> {
     step("cargo", &["doc", "--release", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     kernels::neon()?;
     kernels::sanitize()?;
+    readers::run()?;
     for command in readme::commands()? {
         if command != readme::TEST_COMMAND {
             step("bash", &["-c", &command], &[])?;

@@ -5,6 +5,7 @@ mod bench_peers;
 mod browser;
 mod ci;
 mod kernels;
+mod readers;
 mod readme;
 mod results;
 
@@ -16,6 +17,7 @@ cargo xtask COMMAND
   ci            everything that a change must pass, cheapest check first
   sanitize      run the kernels' tests under AddressSanitizer
   neon          check the kernels for 64-bit ARM, and run their tests there where an emulator is installed
+  readers       read back every file that locating writes with Python's libraries
   readme        check that README's pictures exist and that its commands are the ones that ci runs
   results       put an evaluation's figures into docs/results.md: results SECTION EVALUATION.json
   browser       look at the pages of the demonstration, or those named, in headless Chromium
@@ -29,6 +31,7 @@ fn main() -> Result<()> {
         ["ci"] => ci::run(),
         ["sanitize"] => kernels::sanitize(),
         ["neon"] => kernels::neon(),
+        ["readers"] => readers::run(),
         ["readme"] => readme::check(),
         ["results", section, evaluation] => results::record(section, evaluation),
         ["browser", ..] => browser::run(&arguments[1..]),

@@ -275,6 +275,10 @@ pub(crate) struct LocateArgs {
     /// Margin (log-odds) from which a place belongs to a region [default: the model's, per class]
     #[arg(long, allow_hyphen_values = true)]
     pub(crate) threshold: Option<f64>,
+    /// What to write besides JSON and tables, separated by commas: geojson, yolo, maps, sheets, masks, tiff-masks,
+    /// overlays, panels; `default` is all but masks, `all` and `none` are what they say
+    #[arg(long, default_value = "default", value_name = "WHAT")]
+    pub(crate) write: String,
     /// Channels in the panel: the four strongest, or four drawn with a seed
     #[arg(long, value_name = "SEED")]
     pub(crate) channel_seed: Option<u64>,

@@ -2,9 +2,14 @@ use crate::ReportError;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
 use std::fs::Permissions;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::Path;
 use tempfile::{Builder, NamedTempFile};
+
+/// A file that is being written.
+pub trait WriteSeek: Write + Seek {}
+
+impl<T: Write + Seek> WriteSeek for T {}
 
 /// Writes a file so that it is either there whole or not there at all: into a temporary file of the same folder, which
 /// takes the file's name once all bytes are on the disk. A file of that name is replaced.
@@ -13,7 +18,7 @@ use tempfile::{Builder, NamedTempFile};
 /// When `write` fails, or the folder can't be written to. No temporary file is left behind then.
 pub fn write_atomically(
     path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    write: impl FnOnce(&mut dyn WriteSeek) -> io::Result<()>,
 ) -> Result<(), ReportError> {
     try_write(path, write).map_err(|source| match source.downcast::<ReportError>() {
         // What is written may be read from other files, and those have the fault then.
@@ -22,7 +27,7 @@ pub fn write_atomically(
     })
 }
 
-fn try_write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+fn try_write(path: &Path, write: impl FnOnce(&mut dyn WriteSeek) -> io::Result<()>) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

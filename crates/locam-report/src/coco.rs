@@ -18,7 +18,8 @@ pub fn write_coco(path: &Path, records: &Records) -> Result<(), ReportError> {
     let categories: Vec<Value> =
         (1..).zip(names).map(|(id, name): (usize, _)| json!({"id": id, "name": name})).collect();
     write_atomically(path, |writer| {
-        write!(writer, "{{\"images\":")?;
+        // pycocotools refuses results for a data set without this.
+        write!(writer, "{{\"info\":{{\"description\":\"regions found by locam\"}},\n\"images\":")?;
         write_list(writer, records, |id, record| vec![image(id, record)])?;
         write!(writer, ",\n\"categories\":")?;
         serde_json::to_writer(&mut *writer, &categories)?;
@@ -101,6 +102,7 @@ mod tests {
         write_coco_results(&folder.path().join("results.json"), &records).unwrap();
         let (whole, results) = (read("coco.json"), read("results.json"));
         assert_eq!(whole["annotations"], results);
+        assert!(whole["info"].is_object());
         assert_eq!(
             whole["images"][1],
             json!({"id": 2, "file_name": record().image(), "width": 640, "height": 480})

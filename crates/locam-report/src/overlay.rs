@@ -42,6 +42,8 @@ pub struct Overlay<'a> {
     pub title: &'a str,
     /// What the colours stand for, e.g. `log-odds`.
     pub unit: &'a str,
+    /// How many micrometres a pixel of the image is wide, for the scale bar, where that is known.
+    pub microns_per_pixel: Option<f64>,
     /// Images are reduced until their longest side has at most so many pixels.
     pub longest_side: u32,
 }
@@ -156,14 +158,21 @@ impl Overlay<'_> {
         format!("{} \u{d7} {} px", self.size.width, self.size.height)
     }
 
-    /// A round number of image pixels that takes about a fifth of the picture's width, and that width.
+    /// A round number of micrometres, or of image pixels, that takes about a fifth of the picture's width, and that width.
     fn scale_bar(&self, size: Size) -> (String, u32) {
-        let widest = f64::from(self.size.width) / 5.0;
-        let magnitude = 10_f64.powf(widest.max(1.0).log10().floor());
-        let pixels = [5.0, 2.0, 1.0].map(|factor| factor * magnitude).into_iter().find(|&p| p <= widest);
-        let pixels = pixels.unwrap_or(1.0);
-        let length = pixels * f64::from(size.width) / f64::from(self.size.width);
-        (format!("{pixels} px"), (length.round() as u32).max(1))
+        let image_width = f64::from(self.size.width);
+        let (unit, width) = match self.microns_per_pixel {
+            Some(microns) => ("\u{b5}m", image_width * microns),
+            None => ("px", image_width),
+        };
+        // Parts of a pixel mean nothing.
+        let least = if self.microns_per_pixel.is_some() { 0.0 } else { 1.0 };
+        let magnitude = 10_f64.powf((width / 5.0).log10().floor());
+        let rounds = [5.0, 2.0, 1.0].map(|factor| factor * magnitude);
+        let bar = rounds.into_iter().find(|&bar| bar <= width / 5.0).unwrap_or(magnitude).max(least);
+        let digits = (-bar.log10().floor()).clamp(0.0, 6.0) as usize;
+        let length = bar / width * f64::from(size.width);
+        (format!("{bar:.digits$} {unit}"), (length.round() as u32).max(1))
     }
 
     fn footer_width(&self, size: Size, style: Style) -> u32 {
@@ -276,8 +285,21 @@ mod tests {
         let range = ScoreRange { low: 0.0, high: 10.0 };
         let (title, unit) = ("white cell", "log-odds");
         let (image, size, map) = (&picture, image, &map);
-        Overlay { image, size, map, range, regions, first_number: 1, truths, title, unit, longest_side }
-            .draw()
+        let (first_number, microns_per_pixel) = (1, None);
+        Overlay {
+            image,
+            size,
+            map,
+            range,
+            regions,
+            first_number,
+            truths,
+            title,
+            unit,
+            microns_per_pixel,
+            longest_side,
+        }
+        .draw()
     }
 
     fn region(rect: Rect) -> Region {
@@ -294,6 +316,31 @@ mod tests {
             let drawn = draw(image, &[beyond], &[point], 600);
             assert!(drawn.width() >= 1 && drawn.height() > image.height.min(600));
         }
+    }
+
+    #[test]
+    fn the_scale_bar_is_round_and_as_long_as_it_says() {
+        let image = RgbImage::new(8, 8);
+        let map = ScoreMap::new(Size::new(1, 1), vec![0.0], MapTransform::uniform(0.5, 32.0));
+        let overlay = |width: u32, microns_per_pixel| Overlay {
+            image: &image,
+            size: Size::new(width, 500),
+            map: &map,
+            range: ScoreRange { low: 0.0, high: 1.0 },
+            regions: &[],
+            first_number: 1,
+            truths: &[],
+            title: "",
+            unit: "",
+            microns_per_pixel,
+            longest_side: 1000,
+        };
+        let bar = |width, microns| overlay(width, microns).scale_bar(Size::new(1000, 500));
+        assert_eq!(bar(1000, None), ("200 px".to_owned(), 200));
+        assert_eq!(bar(3, None), ("1 px".to_owned(), 333));
+        assert_eq!(bar(1000, Some(0.25)), ("50 \u{b5}m".to_owned(), 200));
+        assert_eq!(bar(46_000, Some(0.499)), ("2000 \u{b5}m".to_owned(), 87));
+        assert_eq!(bar(10, Some(0.1)), ("0.2 \u{b5}m".to_owned(), 200));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::assessing::entries;
 use crate::demo::Shown;
-use crate::writing::{Entry, drawn_copy, pictures, write_entries};
+use crate::writing::{Entry, Photograph, overlay, panel, write_entries};
 use crate::{Error, pictures as plots, report};
 use locam_locate::TruthShape;
 use locam_report::{Block, Drawing, Figure, Page, Picture, Section, Table, write_atomically};
@@ -69,26 +69,24 @@ fn training(shown: &Shown<'_>) -> Result<Section, Error> {
 
 /// A test field: its pictures, and each cell that was found or missed.
 fn field(shown: &Shown<'_>, entry: &Entry<'_>) -> Result<Section, Error> {
-    let image = drawn_copy(entry.path)?;
+    let photo = Photograph::open(entry.path)?;
     let size = entry.located.size;
     let mut blocks = Vec::new();
-    for (picture, (_, class)) in
-        pictures(shown.locator, entry, &image).into_iter().zip(shown.locator.model().spec.sought_classes())
-    {
+    for (id, class) in shown.locator.model().spec.sought_classes() {
         let name = &class.name;
         blocks.push(Block::Picture(Picture {
             caption: format!(
                 "{name}: log-odds at every place, regions above {:.2} in white, the truth in green",
                 class.threshold
             ),
-            image: picture.overlay,
+            image: overlay(shown.locator, entry, id, &photo),
         }));
         blocks.push(Block::Picture(Picture {
             caption: format!(
                 "{name}: the image, the plain mean of the feature maps, their weighted sum for the class, \
                               the negative mean, and the four strongest channels"
             ),
-            image: picture.panel,
+            image: panel(shown.locator, entry, id, &photo),
         }));
     }
     blocks.push(Block::Table(cells_table(shown, entry)));

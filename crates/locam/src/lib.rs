@@ -12,6 +12,7 @@
 mod assessing;
 mod bench;
 mod calibrating;
+mod cutouts;
 mod demo;
 mod demo_page;
 mod error;
@@ -23,6 +24,7 @@ mod journal;
 mod leakage;
 mod locating;
 mod models;
+mod outputs;
 mod passes;
 mod pictures;
 mod progress;
@@ -62,6 +64,7 @@ pub use locam_train::{
 };
 pub use locating::{LocateOptions, Located, Locator, Scaling, SmallImages};
 pub use models::{export_weights, show_model, store_calibration};
+pub use outputs::{Output, Outputs};
 pub use progress::Progress;
 pub use report::{ReportSubject, write_patch_report, write_prediction_report, write_report};
 pub use runs::{LocateEvent, LocateSummary, locate_all};

@@ -3,7 +3,7 @@
 
 use crate::journal::{Finished, Journal};
 use crate::writing::{Entry, OutFolder, file_names};
-use crate::{Error, Located, Locator};
+use crate::{Error, Located, Locator, Outputs};
 use locam_core::Rect;
 use locam_data::{ImageSource, Problem, Strictness};
 use locam_report::ImageRecord;
@@ -54,13 +54,15 @@ pub struct LocateSummary {
 /// Version of what a run writes: files of another one are written again.
 const FORMAT: u32 = 1;
 
-/// Searches images and writes into `out`, each image's files before the next is opened:
+/// Searches images and writes into `out`, of these what is asked for and each image's files before the next is opened:
 ///
 /// ```text
 /// json/NAME.json               the regions of one image
 /// geojson/NAME.geojson         the same for QuPath, as detections with outlines
 /// yolo/labels/NAME.txt         the same as YOLO's boxes, and yolo/classes.txt
 /// maps/NAME.npy                its class maps: float32 logits [classes, rows, columns]
+/// sheets/NAME.png              a contact sheet of its regions
+/// masks/NAME.png               the number of the region at each pixel; tiff-masks/NAME.tif the same
 /// overlays/NAME-CLASS.png      the margin of a sought class over the image, one colour scale for all images
 /// panels/NAME-CLASS.png        the image, the plain mean, the class's map, the negative mean, four channels
 /// regions.csv                  all regions of all images
@@ -78,12 +80,13 @@ pub fn locate_all(
     locator: &Locator,
     images: &[PathBuf],
     out: &Path,
+    outputs: &Outputs,
     strictness: Strictness,
     observe: &mut dyn FnMut(LocateEvent<'_>),
 ) -> Result<LocateSummary, Error> {
     let paths: Vec<&Path> = images.iter().map(PathBuf::as_path).collect();
     let names = file_names(&paths);
-    let folder = OutFolder::create(locator, out)?;
+    let folder = OutFolder::create(locator, out, outputs)?;
     let (mut journal, begin) = Journal::open(out, &plan(locator)?)?;
     folder.clear_up(begin)?;
     let mut run = Run { locator, folder: &folder, journal: &mut journal, strictness, observe };

@@ -1,15 +1,16 @@
 //! What is found on images, as files: maps, overlays, panels, JSON and tables.
 
+use crate::cutouts::contact_sheet;
 use crate::journal::Begin;
-use crate::{Error, Located, Locator};
+use crate::{Error, Located, Locator, Output, Outputs};
 use image::RgbImage;
-use locam_core::ClassSpec;
+use locam_core::{ClassId, ClassSpec};
 use locam_data::ImageSource;
 use locam_locate::Truth;
 use locam_report::{
     DEFAULT_LONGEST_SIDE, ImageRecord, Overlay, Panel, Records, ScoreRange, delete_leftovers, read_json,
-    write_coco, write_coco_results, write_csv, write_geojson, write_image, write_json, write_npy, write_yolo,
-    write_yolo_classes,
+    write_coco, write_coco_results, write_csv, write_geojson, write_image, write_json, write_npy,
+    write_png_mask, write_tiff_mask, write_yolo, write_yolo_classes,
 };
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -29,12 +30,19 @@ pub(crate) struct Entry<'a> {
 pub(crate) struct OutFolder {
     root: PathBuf,
     class_names: Vec<String>,
-    /// The sought classes as they stand in file names.
-    sought: Vec<String>,
+    sought: Vec<Sought>,
+    outputs: Outputs,
 }
 
-/// Folders of one file an image, or of one file an image and class.
-const FOLDERS: [&str; 6] = ["json", "geojson", "yolo/labels", "maps", "overlays", "panels"];
+/// A class that regions are of.
+#[derive(Debug)]
+struct Sought {
+    id: ClassId,
+    name: String,
+    /// As it stands in file names.
+    file: String,
+}
+
 /// Tables of all images.
 const CSV: &str = "regions.csv";
 const COCO: &str = "coco.json";
@@ -42,24 +50,30 @@ const COCO_RESULTS: &str = "coco-results.json";
 
 impl OutFolder {
     /// Makes the folders that are not there.
-    pub(crate) fn create(locator: &Locator, root: &Path) -> Result<Self, Error> {
-        for folder in FOLDERS {
-            let path = root.join(folder);
-            std::fs::create_dir_all(&path).map_err(|source| Error::Io { path, source })?;
-        }
+    pub(crate) fn create(locator: &Locator, root: &Path, outputs: &Outputs) -> Result<Self, Error> {
         let spec = &locator.model().spec;
-        Ok(Self {
+        let folder = Self {
             root: root.to_owned(),
             class_names: spec.classes.iter().map(|class| class.name.clone()).collect(),
-            sought: class_files(locator),
-        })
+            sought: sought(locator),
+            outputs: outputs.clone(),
+        };
+        for path in folder.folders() {
+            std::fs::create_dir_all(&path).map_err(|source| Error::Io { path, source })?;
+        }
+        Ok(folder)
+    }
+
+    /// The folders that hold an image's files.
+    fn folders(&self) -> impl Iterator<Item = PathBuf> {
+        let chosen = self.outputs.iter().map(|output| output.place().0);
+        std::iter::once("json").chain(chosen).map(|folder| self.root.join(folder))
     }
 
     /// Deletes what a killed run left half written, and the tables of another run.
     pub(crate) fn clear_up(&self, begin: Begin) -> Result<(), Error> {
-        for folder in ["", "yolo"].iter().chain(&FOLDERS) {
-            delete_leftovers(&self.root.join(folder));
-        }
+        let others = [self.root.clone(), self.root.join("yolo")];
+        self.folders().chain(others).for_each(|folder| delete_leftovers(&folder));
         let tables = if begin == Begin::Anew { &[CSV, COCO, COCO_RESULTS][..] } else { &[] };
         for path in tables.iter().map(|table| self.root.join(table)) {
             match std::fs::remove_file(&path) {
@@ -73,25 +87,29 @@ impl OutFolder {
     }
 
     fn json(&self, name: &str) -> PathBuf {
-        self.file("json", name, "json")
+        self.root.join("json").join(format!("{name}.json"))
     }
 
-    fn file(&self, folder: &str, name: &str, extension: &str) -> PathBuf {
+    /// The file of an image, or of an image and class.
+    fn file(&self, output: Output, name: &str) -> PathBuf {
+        let (folder, extension) = output.place();
         self.root.join(folder).join(format!("{name}.{extension}"))
     }
 
-    fn picture(&self, folder: &str, name: &str, class: &str) -> PathBuf {
-        self.file(folder, &format!("{name}-{class}"), "png")
+    fn picture(&self, output: Output, name: &str, class: &Sought) -> PathBuf {
+        self.file(output, &format!("{name}-{}", class.file))
     }
 
     /// Whether every file of an image is there.
     pub(crate) fn has_files_of(&self, name: &str) -> bool {
-        let tables = [("json", "json"), ("geojson", "geojson"), ("yolo/labels", "txt"), ("maps", "npy")];
-        let pictures = |class: &String| {
-            ["overlays", "panels"].into_iter().all(|folder| self.picture(folder, name, class).is_file())
+        let is_there = |output: Output| {
+            if output.is_per_class() {
+                self.sought.iter().all(|class| self.picture(output, name, class).is_file())
+            } else {
+                self.file(output, name).is_file()
+            }
         };
-        tables.into_iter().all(|(folder, extension)| self.file(folder, name, extension).is_file())
-            && self.sought.iter().all(pictures)
+        self.json(name).is_file() && self.outputs.iter().all(is_there)
     }
 
     /// What was found on an image, from its file.
@@ -104,14 +122,49 @@ impl OutFolder {
         let located = entry.located;
         let record =
             ImageRecord::new(entry.path.display().to_string(), located.size, located.regions.clone());
-        write_npy(&self.file("maps", name, "npy"), &located.maps)?;
         write_json(&self.json(name), &record, &self.class_names)?;
-        write_geojson(&self.file("geojson", name, "geojson"), &record, &self.class_names)?;
-        write_yolo(&self.file("yolo/labels", name, "txt"), &record)?;
-        let image = drawn_copy(entry.path)?;
-        for (picture, class) in pictures(locator, entry, &image).into_iter().zip(&self.sought) {
-            write_image(&self.picture("overlays", name, class), &picture.overlay)?;
-            write_image(&self.picture("panels", name, class), &picture.panel)?;
+        for output in self.outputs.iter() {
+            let path = self.file(output, name);
+            match output {
+                Output::Geojson => write_geojson(&path, &record, &self.class_names)?,
+                Output::Yolo => write_yolo(&path, &record)?,
+                Output::Maps => write_npy(&path, &located.maps)?,
+                Output::Masks => write_png_mask(&path, &record)?,
+                Output::TiffMasks => write_tiff_mask(&path, &record)?,
+                Output::Sheets | Output::Overlays | Output::Panels => {}
+            }
+        }
+        self.write_pictures(locator, entry, &record, name)
+    }
+
+    /// Writes what needs the image's pixels.
+    fn write_pictures(
+        &self,
+        locator: &Locator,
+        entry: &Entry<'_>,
+        record: &ImageRecord,
+        name: &str,
+    ) -> Result<(), Error> {
+        let [sheets, overlays, panels] =
+            [Output::Sheets, Output::Overlays, Output::Panels].map(|output| self.outputs.has(output));
+        if !(sheets || overlays || panels) {
+            return Ok(());
+        }
+        let source = ImageSource::open(entry.path)?;
+        if sheets {
+            let classes: Vec<_> = self.sought.iter().map(|class| (class.id, class.name.as_str())).collect();
+            write_image(&self.file(Output::Sheets, name), &contact_sheet(&source, record, &classes)?)?;
+        }
+        let image = Photograph::of(&source)?;
+        for class in &self.sought {
+            if overlays {
+                let overlay = overlay(locator, entry, class.id, &image);
+                write_image(&self.picture(Output::Overlays, name, class), &overlay)?;
+            }
+            if panels {
+                let panel = panel(locator, entry, class.id, &image);
+                write_image(&self.picture(Output::Panels, name, class), &panel)?;
+            }
         }
         Ok(())
     }
@@ -120,7 +173,9 @@ impl OutFolder {
     pub(crate) fn write_tables(&self, names: &[&str]) -> Result<(), Error> {
         let paths = names.iter().map(|name| self.json(name)).collect();
         let records = Records::new(paths, self.class_names.clone());
-        write_yolo_classes(&self.root.join("yolo/classes.txt"), &self.class_names)?;
+        if self.outputs.has(Output::Yolo) {
+            write_yolo_classes(&self.root.join("yolo/classes.txt"), &self.class_names)?;
+        }
         write_csv(&self.root.join(CSV), &records)?;
         write_coco(&self.root.join(COCO), &records)?;
         write_coco_results(&self.root.join(COCO_RESULTS), &records)?;
@@ -130,7 +185,7 @@ impl OutFolder {
 
 /// Writes all files of searched images.
 pub(crate) fn write_entries(locator: &Locator, entries: &[Entry<'_>], out: &Path) -> Result<(), Error> {
-    let folder = OutFolder::create(locator, out)?;
+    let folder = OutFolder::create(locator, out, &Outputs::default())?;
     let paths: Vec<&Path> = entries.iter().map(|entry| entry.path).collect();
     let names = file_names(&paths);
     for (entry, name) in entries.iter().zip(&names) {
@@ -139,9 +194,12 @@ pub(crate) fn write_entries(locator: &Locator, entries: &[Entry<'_>], out: &Path
     folder.write_tables(&names.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// The sought classes as they stand in file names.
-fn class_files(locator: &Locator) -> Vec<String> {
-    unique(locator.model().spec.sought_classes().map(|(_, class)| safe_name(&class.name)))
+fn sought(locator: &Locator) -> Vec<Sought> {
+    let classes: Vec<_> = locator.model().spec.sought_classes().collect();
+    let files = unique(classes.iter().map(|(_, class)| safe_name(&class.name)));
+    let sought =
+        |((id, class), file): ((ClassId, &ClassSpec), String)| Sought { id, name: class.name.clone(), file };
+    classes.into_iter().zip(files).map(sought).collect()
 }
 
 /// The log-odds of what is as good as certain (999 in 1000), where the model was calibrated.
@@ -157,60 +215,69 @@ fn margin_range(locator: &Locator, class: &ClassSpec) -> ScoreRange {
     ScoreRange { low: 0.0, high: high.max(2.0 * class.threshold) }
 }
 
-/// The colour scale of a class's logits: the margin between two opposite ones spans the scale of margins.
+/// The colour scale of a class's logits. It ends where the margin against an opposite logit does; what is surely something else
+/// need not be told apart as finely, so half as much below zero is enough.
 fn logit_range(margins: ScoreRange, class: &ClassSpec) -> ScoreRange {
     let high = margins.high * class.temperature / 2.0;
-    ScoreRange { low: -high, high }
+    ScoreRange { low: -high / 2.0, high }
 }
 
 /// An image as small as it is drawn.
-pub(crate) fn drawn_copy(path: &Path) -> Result<RgbImage, Error> {
-    Ok(ImageSource::open(path)?.reduced(DEFAULT_LONGEST_SIDE)?)
+pub(crate) struct Photograph {
+    image: RgbImage,
+    microns_per_pixel: Option<f64>,
 }
 
-/// The two pictures of an image for one class.
-pub(crate) struct ClassPictures {
-    pub(crate) overlay: RgbImage,
-    pub(crate) panel: RgbImage,
+impl Photograph {
+    /// From a file.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        Self::of(&ImageSource::open(path)?)
+    }
+
+    fn of(source: &ImageSource) -> Result<Self, Error> {
+        let microns_per_pixel = source.microns_per_pixel();
+        Ok(Self { image: source.reduced(DEFAULT_LONGEST_SIDE)?, microns_per_pixel })
+    }
 }
 
-/// Draws the pictures of every sought class. The mean and the channels know no class and have no unit, so that their scales
-/// are those of the image.
-pub(crate) fn pictures(locator: &Locator, entry: &Entry<'_>, image: &RgbImage) -> Vec<ClassPictures> {
-    let located = entry.located;
-    let mean_range = ScoreRange::of([&located.mean]);
-    let channel_range = ScoreRange::of(located.channels.iter().map(|(_, map)| map));
-    let draw = |(id, class): (locam_core::ClassId, &locam_core::ClassSpec)| {
-        let regions: Vec<_> = located.regions.iter().filter(|region| region.class == id).cloned().collect();
+/// The margin of a class over the image.
+pub(crate) fn overlay(locator: &Locator, entry: &Entry<'_>, id: ClassId, photo: &Photograph) -> RgbImage {
+    let (located, class) = (entry.located, &locator.model().spec.classes[id.0]);
+    let regions: Vec<_> = located.regions.iter().filter(|region| region.class == id).cloned().collect();
+    let truths: Vec<_> = entry.truths.iter().filter(|truth| truth.class == id).copied().collect();
+    let overlay = Overlay {
+        image: &photo.image,
+        size: located.size,
+        map: &located.margins[id.0],
+        range: margin_range(locator, class),
+        regions: &regions,
         // They are in the order of their classes.
-        let first_number = 1 + located.regions.iter().take_while(|region| region.class < id).count();
-        let truths: Vec<_> = entry.truths.iter().filter(|truth| truth.class == id).copied().collect();
-        let overlay = Overlay {
-            image,
-            size: located.size,
-            map: &located.margins[id.0],
-            range: margin_range(locator, class),
-            regions: &regions,
-            first_number,
-            truths: &truths,
-            title: &class.name,
-            unit: "log-odds",
-            longest_side: DEFAULT_LONGEST_SIDE,
-        };
-        let panel = Panel {
-            image,
-            size: located.size,
-            class_name: &class.name,
-            mean: &located.mean,
-            weighted: &located.maps[id.0],
-            channels: &located.channels,
-            mean_range,
-            weighted_range: logit_range(margin_range(locator, class), class),
-            channel_range,
-        };
-        ClassPictures { overlay: overlay.draw(), panel: panel.draw() }
+        first_number: 1 + located.regions.iter().take_while(|region| region.class < id).count(),
+        truths: &truths,
+        title: &class.name,
+        unit: "log-odds",
+        microns_per_pixel: photo.microns_per_pixel,
+        longest_side: DEFAULT_LONGEST_SIDE,
     };
-    locator.model().spec.sought_classes().map(draw).collect()
+    overlay.draw()
+}
+
+/// The image beside the maps that were made of it. The mean and the channels know no class and have no unit, so that
+/// their scales are those of the image.
+pub(crate) fn panel(locator: &Locator, entry: &Entry<'_>, id: ClassId, photo: &Photograph) -> RgbImage {
+    let (located, class) = (entry.located, &locator.model().spec.classes[id.0]);
+    let panel = Panel {
+        image: &photo.image,
+        size: located.size,
+        class_name: &class.name,
+        mean: &located.mean,
+        weighted: &located.maps[id.0],
+        channels: &located.channels,
+        mean_range: ScoreRange::of([&located.mean]),
+        weighted_range: logit_range(margin_range(locator, class), class),
+        channel_range: ScoreRange::of(located.channels.iter().map(|(_, map)| map)),
+    };
+    panel.draw()
 }
 
 /// A file name for each image: its own, with a number where an earlier one has it.

@@ -1,13 +1,15 @@
 use super::{PANEL_CHANNELS, open_locator, strictness};
 use crate::args::LocateArgs;
 use crate::progress::{Style, image_bar, telling_pixels, warn_of};
+use crate::settings::parse;
 use anyhow::{Result, anyhow};
-use locam::{ChannelChoice, LocateEvent, find_images, locate_all};
+use locam::{ChannelChoice, LocateEvent, Outputs, find_images, locate_all};
 use serde_json::json;
 use std::process::ExitCode;
 
 /// `locam locate`
 pub(crate) fn run(args: &LocateArgs) -> Result<ExitCode> {
+    let outputs: Outputs = parse(&args.write)?;
     let images = find_images(&args.images)?;
     let channels = match args.channel_seed {
         Some(seed) => ChannelChoice::Random { count: PANEL_CHANNELS, seed },
@@ -33,7 +35,7 @@ pub(crate) fn run(args: &LocateArgs) -> Result<ExitCode> {
         progress.inc(1);
     };
     let summary = telling_pixels((style, &progress), locator.progress(), || {
-        locate_all(&locator, &images, &args.out, strictness(args.strict), &mut tell)
+        locate_all(&locator, &images, &args.out, &outputs, strictness(args.strict), &mut tell)
     })?;
     progress.finish_and_clear();
     warn_of(&summary.problems);

@@ -86,6 +86,8 @@ fn only_what_changed_is_searched_again() {
     assert_eq!(searched_and_kept(&place, &["--out", "found"]), (2, 4));
     assert_eq!(tree(&place.path("found"))[gone], before[gone]);
 
+    assert_eq!(searched_and_kept(&place, &["--out", "found", "--write", "default,masks"]), (6, 0));
+    assert_eq!(searched_and_kept(&place, &["--out", "found", "--write", "none"]), (0, 6));
     assert_eq!(searched_and_kept(&place, &["--out", "found", "--stride", "16"]), (6, 0));
 }
 
@@ -107,4 +109,68 @@ fn broken_files_are_each_named_and_the_rest_is_searched() {
     assert!((1..=6).all(|field| table.contains(&format!("Im00{field}_"))), "{table}");
     let (code, _, messages) = place.run(&locate(&["--out", "strict", "--strict"]));
     assert!(code == 1 && broken.iter().any(|name| messages.contains(name)), "{messages}");
+}
+
+/// Where files may be no longer than so many bytes, in blocks of 1024, as on a disk that is all but full.
+#[cfg(unix)]
+fn with_file_limit(place: &Workplace, blocks: u32, words: &[&str]) -> (bool, String) {
+    let locam = assert_cmd::cargo::cargo_bin("locam");
+    // The signal that comes with the limit is ignored, so that writing fails as it does on a full disk.
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    let output = std::process::Command::new("bash")
+        .arg("-c")
+        .arg(script)
+        .arg(locam)
+        .args(words)
+        .current_dir(place.root())
+        .output()
+        .expect("bash runs");
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_disk_that_fills_up_loses_nothing_that_was_finished() {
+    let place = with_model();
+    place.ok(&locate(&["--out", "whole"]));
+    place.ok(&[
+        "locate",
+        "--model",
+        "run",
+        "fields/Im001_1.jpg",
+        "--threshold=-1",
+        "--scale",
+        "1",
+        "--out",
+        "found",
+    ]);
+    let first = tree(&place.path("found"));
+    // Pictures are longer than 8 KiB.
+    let (success, message) = with_file_limit(&place, 8, &locate(&["--out", "found"]));
+    assert!(!success && message.contains("has room"), "{message}");
+    let after = tree(&place.path("found"));
+    assert!(!after.keys().any(|path| path.contains(".locam-")), "{:?}", after.keys());
+    let of_first = first.iter().filter(|(path, _)| path.contains("Im001"));
+    assert!(of_first.into_iter().all(|(path, bytes)| after[path] == *bytes));
+    place.ok(&locate(&["--out", "found"]));
+    assert_eq!(tree(&place.path("found")), tree(&place.path("whole")));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_can_not_be_written_to_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = with_model();
+    std::fs::write(place.path("file"), b"mine").unwrap();
+    let (code, _, message) = place.run(&locate(&["--out", "file"]));
+    assert!(code == 1 && message.contains("file"), "{message}");
+    assert_eq!(std::fs::read(place.path("file")).unwrap(), b"mine");
+    std::fs::create_dir(place.path("closed")).unwrap();
+    std::fs::set_permissions(place.path("closed"), std::fs::Permissions::from_mode(0o555)).unwrap();
+    if std::fs::write(place.path("closed/probe"), b"").is_ok() {
+        eprintln!("the part with a read-only folder is skipped: this user may write everywhere");
+        return;
+    }
+    let (code, _, message) = place.run(&locate(&["--out", "closed"]));
+    assert!(code == 1 && message.contains("closed"), "{message}");
 }

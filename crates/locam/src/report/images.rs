@@ -2,7 +2,7 @@
 
 use crate::assessing::{Assessed, entries, match_rule, truths_of};
 use crate::evaluating::{Evaluation, PatchEvaluation, truths_in};
-use crate::writing::{Entry, drawn_copy, pictures};
+use crate::writing::{Entry, Photograph, overlay};
 use crate::{Error, Locator};
 use image::RgbImage;
 use locam_core::Region;
@@ -53,10 +53,11 @@ pub(super) fn of_maps(locator: &Locator, assessed: &[Assessed]) -> Result<Vec<Se
     let entries = entries(assessed);
     let draw = |place: usize| -> Result<Vec<Picture>, Error> {
         let entry: &Entry<'_> = &entries[place];
-        let image = drawn_copy(entry.path)?;
-        let drawn = pictures(locator, entry, &image)
-            .into_iter()
-            .map(|picture| Picture { caption: verdict(entry.path, counts[place]), image: picture.overlay });
+        let photo = Photograph::open(entry.path)?;
+        let drawn = locator.model().spec.sought_classes().map(|(id, _)| Picture {
+            caption: verdict(entry.path, counts[place]),
+            image: overlay(locator, entry, id, &photo),
+        });
         Ok(drawn.collect())
     };
     sections(&counts, draw, "The colour is the model's log-odds at every place, on one scale for all images.")
