@@ -103,6 +103,10 @@ pub(crate) struct TrainArgs {
     /// With folds: do it so many times, each with other folds and another seed
     #[arg(long, value_name = "COUNT", default_value_t = 1, requires = "folds")]
     pub(crate) repeats: usize,
+    /// Then search the training images with the model, take up to this many of its false alarms as background patches,
+    /// and train on, into `mined` in the run folder; validation images are searched before and after
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["resume", "folds"])]
+    pub(crate) mine: Option<usize>,
     /// Settings in TOML, as a run folder's config.toml; flags win over them
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -195,15 +199,26 @@ pub(crate) struct SettingArgs {
     pub(crate) test_fraction: Option<f64>,
 }
 
+/// How large objects are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ObjectSize {
+    /// As the red cells on each image tell.
+    Auto,
+    /// In pixels of the images.
+    Pixels(f64),
+}
+
 /// A model and how it is laid over images.
 #[derive(Debug, Args)]
 pub(crate) struct LocatorArgs {
-    /// A run folder or a model folder
+    /// A run folder or a model folder [default: the ready model, which finds white blood cells; `calibrate` needs one]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) model: Option<PathBuf>,
-    /// Size of the objects in these images, in pixels: images are scaled so that objects come out as in training
-    #[arg(long, value_name = "PIXELS", conflicts_with = "scale")]
-    pub(crate) object_size: Option<f64>,
+    /// Size of the objects in these images, in pixels: images are scaled so that objects come out as in training. For
+    /// white cells on stained smears also `auto`: 1.8 times the size of the red cells, measured on each image [default:
+    /// auto with the ready model]
+    #[arg(long, value_name = "PIXELS|auto", conflicts_with = "scale", value_parser = parse_object_size)]
+    pub(crate) object_size: Option<ObjectSize>,
     /// Scale images by this factor [default: as the training patches were]
     #[arg(long, value_name = "FACTOR")]
     pub(crate) scale: Option<f64>,
@@ -261,6 +276,7 @@ pub(crate) enum BenchTaskArg {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  locam locate smear.jpg --out found
   locam locate --model runs/cells smear.jpg --out found
   locam locate --model runs/cells 'slides/*.tif' --object-size 90 --out found")]
 pub(crate) struct LocateArgs {
@@ -409,6 +425,11 @@ pub(crate) enum DataCommand {
         #[command(flatten)]
         data_args: DataArgs,
     },
+    /// Draw what the network will see in training: patches of every class, and what the first epochs make of them
+    #[command(after_help = "\
+Example:
+  locam data preview bccd --classes WBC --window 224 --augment microscopy --sheet seen.png")]
+    Preview(Box<PreviewArgs>),
     /// Generate blood smears with exact truth, in the two layouts of ALL-IDB
     #[command(after_help = "Example:\n  locam data smears --out smears --fields 20 --patches 260")]
     Smears {
@@ -445,6 +466,25 @@ pub(crate) enum DataCommand {
     },
 }
 
+/// Settings as `locam train` takes them.
+#[derive(Debug, Args)]
+pub(crate) struct PreviewArgs {
+    /// A folder of labelled patches or of annotated images, or a CSV or COCO file
+    pub(crate) data: PathBuf,
+    /// Where to write the sheet
+    #[arg(long, default_value = "preview.png", value_name = "FILE")]
+    pub(crate) sheet: PathBuf,
+    /// Settings in TOML, as a run folder's config.toml; flags win over them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) data_args: DataArgs,
+    #[command(flatten)]
+    pub(crate) patch_args: PatchArgs,
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
     /// Print the layers with shapes, parameters, receptive field and stride
@@ -466,6 +506,14 @@ pub(crate) enum ModelCommand {
         /// The file to write
         out: PathBuf,
     },
+    /// Write a model again with its weights rounded to 16 bits: half the size, maps alike to three digits
+    #[command(after_help = "Example:\n  locam model compact runs/cells models/cells")]
+    Compact {
+        /// A run or model folder
+        model: PathBuf,
+        /// The model folder to write
+        out: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -476,6 +524,16 @@ pub(crate) struct DemoArgs {
     /// Seed of the smears and of the training
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+}
+
+/// A size in pixels, or `auto`.
+fn parse_object_size(text: &str) -> Result<ObjectSize, String> {
+    match text {
+        "auto" => Ok(ObjectSize::Auto),
+        _ => {
+            text.parse().map(ObjectSize::Pixels).map_err(|_| format!("'{text}' is neither a number nor auto"))
+        }
+    }
 }
 
 /// `640x480` as width and height.

@@ -9,9 +9,9 @@ use rayon::prelude::*;
 use std::path::Path;
 
 /// Columns and rows of a thumbnail.
-const THUMBNAIL: u32 = 96;
+pub(crate) const THUMBNAIL: u32 = 96;
 /// Thumbnails per class.
-const PER_CLASS: usize = 8;
+pub(crate) const PER_CLASS: usize = 8;
 /// Classes that are shown; the rest is counted.
 const MAX_CLASSES: usize = 60;
 /// Pixels between thumbnails and around text.
@@ -44,18 +44,23 @@ pub fn contact_sheet(dataset: &Dataset, seed: u64) -> RgbImage {
         .enumerate()
         .map(|(class, examples)| thumbnails(examples.clone(), [seed, class as u64, 0]))
         .collect();
-    let width = PER_CLASS as u32 * (THUMBNAIL + GAP) + GAP;
-    let height = shown as u32 * CLASS_HEIGHT + GLYPH_SIDE + 2 * GAP;
-    let mut sheet = RgbImage::from_pixel(width, height, BACKGROUND);
-    for (class, row) in rows.iter().enumerate() {
-        let title = format!("{}: {}", dataset.classes[class], examples[class].len());
-        draw_class(&mut sheet, class as u32 * CLASS_HEIGHT, &title, row);
-    }
+    let titles = dataset.classes.iter().zip(&examples).map(|(name, of)| format!("{name}: {}", of.len()));
     let footer = match examples.len() - shown {
         0 => format!("{} classes", examples.len()),
         more => format!("and {more} more classes"),
     };
-    draw_text(&mut sheet, GAP.into(), (shown as u32 * CLASS_HEIGHT + GAP).into(), 1, &footer, TEXT);
+    draw_rows(&titles.zip(rows).collect::<Vec<_>>(), &footer)
+}
+
+/// Rows of at most [`PER_CLASS`] thumbnails, each row under its title, and a last line.
+pub(crate) fn draw_rows(rows: &[(String, Vec<RgbImage>)], footer: &str) -> RgbImage {
+    let width = PER_CLASS as u32 * (THUMBNAIL + GAP) + GAP;
+    let bottom = rows.len() as u32 * CLASS_HEIGHT;
+    let mut sheet = RgbImage::from_pixel(width, bottom + GLYPH_SIDE + 2 * GAP, BACKGROUND);
+    for (row, (title, thumbnails)) in (0_u32..).zip(rows) {
+        draw_class(&mut sheet, row * CLASS_HEIGHT, title, thumbnails);
+    }
+    draw_text(&mut sheet, GAP.into(), (bottom + GAP).into(), 1, footer, TEXT);
     sheet
 }
 

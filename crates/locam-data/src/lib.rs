@@ -6,6 +6,7 @@
 //! a network sees in locating what it saw in training.
 
 mod augment;
+mod cell_size;
 mod contact_sheet;
 mod copies;
 mod dataset;
@@ -16,6 +17,7 @@ mod layout;
 mod loader;
 mod patches;
 mod predictions;
+mod preview;
 mod resize;
 mod smears;
 mod source;
@@ -36,9 +38,11 @@ pub use inspect::{ClassSummary, FileNote, Inspection, NEAR_EMPTY, SplitCounts, S
 pub use layout::{Layout, OpenOptions, Strictness};
 pub use loader::{Batch, Batches, LoaderConfig, Order, batches};
 pub use patches::{
-    BACKGROUND, Background, PatchClass, PatchPlan, PatchSet, WrittenPatches, plan_patches, write_patches,
+    BACKGROUND, Background, PatchClass, PatchPlan, PatchSet, WrittenPatches, mined_patch, plan_patches,
+    write_patches,
 };
 pub use predictions::{Predictions, read_predictions};
+pub use preview::preview;
 pub use resize::{RESIZE_FILTER, resize};
 pub use smears::{
     ALL_IDB2_SIDE, CellKind, CellNames, CellType, Smear, SmearConfig, SmearPlan, SmearSummary, StainPreset,

@@ -1,7 +1,9 @@
 //! Which windows of which images become training patches.
 
+mod mined;
 mod write;
 
+pub use mined::mined_patch;
 pub use write::{WrittenPatches, write_patches};
 
 use crate::split::assign_splits;

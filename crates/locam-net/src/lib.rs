@@ -34,4 +34,4 @@ pub use network::Network;
 pub use predictor::{Place, Predictor};
 pub use rows::{RgbRows, WholeImage};
 pub use state::{HeadRule, LoadReport, merge_weights};
-pub use weights::{read_weights, write_safetensors};
+pub use weights::{Stored, read_weights, write_safetensors};

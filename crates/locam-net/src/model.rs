@@ -2,7 +2,7 @@ use crate::files::{
     content_error, finish_part, part_of, read_error, sha256, sha256_of_file, write_error, write_part,
 };
 use crate::state::keep_known;
-use crate::{NetError, StateDict, read_weights, weights};
+use crate::{NetError, StateDict, Stored, read_weights, weights};
 use locam_arch::ArchName;
 use locam_core::ModelSpec;
 use std::fs;
@@ -23,7 +23,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Writes `model.safetensors` and `model.json` into `folder`, which is made where it is missing.
+    /// Writes `model.safetensors`, of 32-bit floats, and `model.json` into `folder`, which is made where it is missing.
     ///
     /// The spec's hash is set to that of the weights. Both files are written beside their old versions first and
     /// renamed last, so that a model can be loaded whenever the program is stopped.
@@ -31,9 +31,17 @@ impl Model {
     /// # Errors
     /// [`NetError::Write`].
     pub fn save(&self, folder: &Path) -> Result<(), NetError> {
+        self.save_as(folder, Stored::Full)
+    }
+
+    /// As [`Model::save`], with weights of another type; rounded weights have a hash of their own.
+    ///
+    /// # Errors
+    /// [`NetError::Write`].
+    pub fn save_as(&self, folder: &Path, stored: Stored) -> Result<(), NetError> {
         fs::create_dir_all(folder).map_err(|source| write_error(folder, source))?;
         let (weights_path, spec_path) = (folder.join(WEIGHTS), folder.join(SPEC));
-        let bytes = weights::safetensors_bytes(&self.weights, &weights_path)?;
+        let bytes = weights::safetensors_bytes(&self.weights, stored, &weights_path)?;
         let spec = ModelSpec { weights_sha256: sha256(&bytes), ..self.spec.clone() };
         write_part(&weights_path, &bytes)?;
         write_part(&spec_path, &json(&spec, &spec_path)?)?;
@@ -49,6 +57,15 @@ impl Model {
         let spec_path = find(folder)?.join(SPEC);
         write_part(&spec_path, &json(&self.spec, &spec_path)?)?;
         finish_part(&spec_path)
+    }
+
+    /// The bytes that the weights of a saved model take on disk.
+    ///
+    /// # Errors
+    /// A folder without a model.
+    pub fn weights_bytes(folder: &Path) -> Result<u64, NetError> {
+        let path = find(folder)?.join(WEIGHTS);
+        fs::metadata(&path).map(|file| file.len()).map_err(|source| read_error(&path, source))
     }
 
     /// Loads a model from its folder, or the best one from a run folder.
@@ -71,11 +88,35 @@ impl Model {
             let advice = "copy the whole model folder again, or train again";
             return Err(NetError::Hash { path: weights_path, expected: spec.weights_sha256, found, advice });
         }
+        Self::assemble(spec, read_weights(&weights_path)?, &spec_path)
+    }
+
+    /// A model from the content of its two files, `model.json` and `model.safetensors`; `name` is what errors call it.
+    ///
+    /// # Errors
+    /// As [`Model::load`], for what is damaged or does not belong together.
+    pub fn from_bytes(spec: &str, weights: &[u8], name: &str) -> Result<Self, NetError> {
+        let path = Path::new(name);
+        let spec = parse_spec(spec, path)?;
+        let found = sha256(weights);
+        if spec.weights_sha256 != found {
+            let advice = "give weights and description of one model";
+            return Err(NetError::Hash {
+                path: path.to_owned(),
+                expected: spec.weights_sha256,
+                found,
+                advice,
+            });
+        }
+        Self::assemble(spec, weights::decode_safetensors(weights, path)?, path)
+    }
+
+    fn assemble(spec: ModelSpec, weights: StateDict, spec_path: &Path) -> Result<Self, NetError> {
         let arch: ArchName = spec
             .architecture
             .parse()
-            .map_err(|error| content_error(&spec_path, format!("{error}; a newer locam may know it")))?;
-        let weights = keep_known(arch, spec.classes.len(), read_weights(&weights_path)?)?;
+            .map_err(|error| content_error(spec_path, format!("{error}; a newer locam may know it")))?;
+        let weights = keep_known(arch, spec.classes.len(), weights)?;
         Ok(Self { spec, weights })
     }
 }
@@ -100,11 +141,14 @@ fn json(spec: &ModelSpec, path: &Path) -> Result<Vec<u8>, NetError> {
 }
 
 fn read_spec(path: &Path) -> Result<ModelSpec, NetError> {
-    let text = fs::read_to_string(path).map_err(|source| read_error(path, source))?;
+    parse_spec(&fs::read_to_string(path).map_err(|source| read_error(path, source))?, path)
+}
+
+fn parse_spec(text: &str, path: &Path) -> Result<ModelSpec, NetError> {
     let damaged =
         |error: serde_json::Error| content_error(path, format!("it is no description of a model: {error}"));
     // The version is read first: a newer format may have other fields.
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
+    let value: serde_json::Value = serde_json::from_str(text).map_err(damaged)?;
     match value.get("format").and_then(serde_json::Value::as_u64) {
         Some(format) if format > u64::from(ModelSpec::FORMAT) => {
             let known = ModelSpec::FORMAT;

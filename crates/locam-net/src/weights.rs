@@ -41,16 +41,39 @@ pub fn read_weights(path: &Path) -> Result<StateDict, NetError> {
 /// # Errors
 /// [`NetError::Write`].
 pub fn write_safetensors(path: &Path, state: &StateDict) -> Result<(), NetError> {
-    write_part(path, &safetensors_bytes(state, path)?)?;
+    write_part(path, &safetensors_bytes(state, Stored::Full, path)?)?;
     finish_part(path)
 }
 
+/// As what weights are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// 32-bit floats.
+    Full,
+    /// 16-bit floats (IEEE's, of three digits) for weights of convolutions and heads, which are nearly all of them. Batch
+    /// norm's numbers and biases stay at 32 bits, as does a tensor with a number beyond 65504.
+    Half,
+}
+
+impl Stored {
+    /// The type and the bytes of one tensor.
+    fn encode(self, value: &TensorValue) -> (Dtype, Vec<u8>) {
+        let halves = value.shape.len() > 1 && value.data.iter().all(|&v| f16::from_f32(v).is_finite());
+        match self {
+            Self::Half if halves => {
+                (Dtype::F16, value.data.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect())
+            }
+            _ => (Dtype::F32, value.data.iter().flat_map(|v| v.to_le_bytes()).collect()),
+        }
+    }
+}
+
 /// The content of a safetensors file; `path` is where it will go, for the error.
-pub(crate) fn safetensors_bytes(state: &StateDict, path: &Path) -> Result<Vec<u8>, NetError> {
-    let bytes = |value: &TensorValue| value.data.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-    let tensors: Vec<(&String, Vec<u8>)> = state.iter().map(|(key, value)| (key, bytes(value))).collect();
-    let views = tensors.iter().map(|(key, bytes)| {
-        let view = TensorView::new(Dtype::F32, state[*key].shape.clone(), bytes)?;
+pub(crate) fn safetensors_bytes(state: &StateDict, stored: Stored, path: &Path) -> Result<Vec<u8>, NetError> {
+    let tensors: Vec<(&String, (Dtype, Vec<u8>))> =
+        state.iter().map(|(key, value)| (key, stored.encode(value))).collect();
+    let views = tensors.iter().map(|(key, (kind, bytes))| {
+        let view = TensorView::new(*kind, state[*key].shape.clone(), bytes)?;
         Ok((key.as_str(), view))
     });
     let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
@@ -84,8 +107,12 @@ fn detect(path: &Path) -> Result<Format, NetError> {
 }
 
 fn read_safetensors(path: &Path) -> Result<StateDict, NetError> {
-    let bytes = fs::read(path).map_err(|source| read_error(path, source))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| {
+    decode_safetensors(&fs::read(path).map_err(|source| read_error(path, source))?, path)
+}
+
+/// The weights in the content of a safetensors file; `path` is where it came from, for the error.
+pub(crate) fn decode_safetensors(bytes: &[u8], path: &Path) -> Result<StateDict, NetError> {
+    let file = SafeTensors::deserialize(bytes).map_err(|error| {
         content_error(
             path,
             format!("it is a damaged or truncated safetensors file ({error}); fetch it again"),
@@ -268,6 +295,22 @@ mod tests {
     }
 
     #[test]
+    fn matrices_are_stored_in_halves_unless_too_large_and_vectors_are_not() {
+        let matrix = |data: [f32; 2]| TensorValue { shape: vec![1, 2], data: data.to_vec() };
+        let state: StateDict = [
+            ("large", matrix([70_000.0, 1.0 / 3.0])),
+            ("small", matrix([1.0 / 3.0, -2.0])),
+            ("vector", value(&[1.0 / 3.0])),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into();
+        let (_folder, path) = written(&safetensors_bytes(&state, Stored::Half, Path::new("x")).unwrap());
+        let read = read_weights(&path).unwrap();
+        assert_eq!((&read["large"], &read["vector"]), (&state["large"], &state["vector"]));
+        assert_eq!(read["small"], matrix([f16::from_f32(1.0 / 3.0).to_f32(), -2.0]));
+    }
+
+    #[test]
     fn nested_and_wrapped_keys_are_found() {
         let nested: StateDict = [
             ("state_dict.module.conv1.weight", value(&[1.0])),
@@ -298,7 +341,7 @@ mod tests {
     proptest! {
         #[test]
         fn truncated_safetensors_are_errors(share in 0.0f64..1.0) {
-            let bytes = safetensors_bytes(&example(), Path::new("x")).unwrap();
+            let bytes = safetensors_bytes(&example(), Stored::Full, Path::new("x")).unwrap();
             let cut = (bytes.len() as f64 * share) as usize;
             let (_folder, path) = written(&bytes[..cut]);
             prop_assert!(read_weights(&path).is_err());
@@ -306,7 +349,7 @@ mod tests {
 
         #[test]
         fn changed_bytes_never_panic(place in 0usize..200, byte: u8) {
-            let mut bytes = safetensors_bytes(&example(), Path::new("x")).unwrap();
+            let mut bytes = safetensors_bytes(&example(), Stored::Full, Path::new("x")).unwrap();
             let place = place % bytes.len();
             bytes[place] = byte;
             let (_folder, path) = written(&bytes);

@@ -1,7 +1,7 @@
 use crate::{PatchConfig, TrainError};
 use locam_arch::ArchName;
 use locam_core::{Normalization, Size};
-use locam_data::{Augment, Change};
+use locam_data::{Augment, Change, LoaderConfig};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -199,6 +199,16 @@ impl TrainConfig {
             given.map_or(augment, |made| augment.with(change, made))
         };
         lay(lay(self.augment, Change::Flips, self.flips), Change::Turns, self.turns)
+    }
+
+    /// How batches are made.
+    pub fn loader(&self) -> LoaderConfig {
+        LoaderConfig {
+            batch_size: self.batch_size,
+            workers: self.workers,
+            seed: self.seed,
+            augment: self.augmentation(),
+        }
     }
 
     /// Checks that every value makes sense, before any work.

@@ -118,7 +118,7 @@ impl RunFolder {
         self.root.join("manifest.json")
     }
 
-    /// The model of the epoch with the highest validation accuracy.
+    /// The model of the epoch with the highest validation accuracy, the last of several such.
     pub fn best(&self) -> PathBuf {
         self.root.join("best")
     }

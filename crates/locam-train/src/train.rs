@@ -7,7 +7,7 @@ use crate::{
     TrainError, learning_rate,
 };
 use locam_core::{ModelSpec, Point, Provenance};
-use locam_data::{LoaderConfig, Order, RESIZE_FILTER, batches};
+use locam_data::{Order, RESIZE_FILTER, batches};
 use locam_net::{Compute, Model, Precision, Predictor, initial_state};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -141,7 +141,7 @@ impl<'a> Session<'a> {
         self.observer.observe(&Event::EpochStarted { epoch, batches: total });
         let mut clock = Clock::start(self.progress.seconds);
         let order = Order::Shuffled { epoch: self.progress.epochs };
-        for batch in batches(&self.run.data.train, &loader(config), order, self.progress.batches) {
+        for batch in batches(&self.run.data.train, &config.loader(), order, self.progress.batches) {
             let batch = batch?;
             let images = batch.labels.len();
             let rate = learning_rate(config, self.progress.epochs * total + self.progress.batches, total);
@@ -185,7 +185,7 @@ impl<'a> Session<'a> {
         let val = match &self.run.data.val {
             Some(store) => {
                 let predictor = Predictor::new(&self.model(), self.run.compute, Precision::F32)?;
-                let found = evaluate(&predictor, store, &loader(config))?;
+                let found = evaluate(&predictor, store, &config.loader())?;
                 check_finite("val", found.loss, epoch, batches, rate)?;
                 Some(found)
             }
@@ -284,7 +284,7 @@ impl<'a> Session<'a> {
     fn try_best(&mut self, best: &Predictor, split: &str) -> Result<Option<Evaluation>, TrainError> {
         let store = if split == "val" { &self.run.data.val } else { &self.run.data.test };
         let Some(store) = store else { return Ok(None) };
-        let found = evaluate(best, store, &loader(self.run.config))?;
+        let found = evaluate(best, store, &self.run.config.loader())?;
         self.observer.observe(&Event::Evaluated {
             split: split.to_owned(),
             loss: found.loss,
@@ -337,15 +337,6 @@ fn new_manifest(run: &Run<'_>, record: &DataRecord) -> Manifest {
         finished_unix: None,
         best_epoch: None,
         test_accuracy: None,
-    }
-}
-
-fn loader(config: &TrainConfig) -> LoaderConfig {
-    LoaderConfig {
-        batch_size: config.batch_size,
-        workers: config.workers,
-        seed: config.seed,
-        augment: config.augmentation(),
     }
 }
 

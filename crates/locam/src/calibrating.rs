@@ -151,6 +151,20 @@ fn calibrate_class(locator: &Locator, id: ClassId, class: &ClassSpec, assessed: 
     }
 }
 
+/// The right and the wrong of each sought class at the threshold that is best on these images, which is told as well.
+pub(crate) fn best_counts(locator: &Locator, assessed: &[Assessed]) -> Vec<(Calibration, Counts)> {
+    let by = displacement(locator, assessed);
+    let moved: Vec<Assessed> = assessed.iter().map(|one| moved(one, by)).collect();
+    let counts = |(id, class): (ClassId, &ClassSpec)| {
+        let best = calibrate_class(locator, id, class, &moved);
+        let threshold = best.threshold * best.temperature / class.temperature;
+        let counts = counts_at(locator, id, class, threshold, &moved);
+        (best, counts)
+    };
+    let sought = locator.model().spec.sought_classes();
+    sought.filter(|&(id, _)| is_annotated(id, assessed)).map(counts).collect()
+}
+
 fn counts_at(
     locator: &Locator,
     id: ClassId,

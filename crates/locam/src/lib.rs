@@ -23,11 +23,13 @@ mod input_rows;
 mod journal;
 mod leakage;
 mod locating;
+mod mining;
 mod models;
 mod outputs;
 mod passes;
 mod pictures;
 mod progress;
+mod ready;
 mod report;
 mod runs;
 mod shortcuts;
@@ -63,10 +65,12 @@ pub use locam_train::{
     TrainConfig, Weights,
 };
 pub use locating::{LocateOptions, Located, Locator, Scaling, SmallImages};
-pub use models::{export_weights, show_model, store_calibration};
+pub use mining::{Mined, MiningFigures, MiningRun, mine};
+pub use models::{compact_model, export_weights, show_model, store_calibration};
 pub use outputs::{Output, Outputs};
 pub use progress::Progress;
+pub use ready::{READY_MODEL, ready_model};
 pub use report::{ReportSubject, write_patch_report, write_prediction_report, write_report};
 pub use runs::{LocateEvent, LocateSummary, locate_all};
 pub use shortcuts::{ShortcutFigures, ShortcutFinding, check_shortcuts};
-pub use training::{Prepared, patch_plan, prepare, train_run};
+pub use training::{Prepared, patch_plan, prepare, preview_training, train_run};

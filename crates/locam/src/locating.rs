@@ -18,9 +18,15 @@ pub enum Scaling {
     AsTrained,
     /// So that objects of this size (pixels of the image) come out as large as in the training patches.
     ObjectSize(f64),
+    /// So that white blood cells come out as large as in the training patches, by the size of the red cells on the image
+    /// itself ([`ImageSource::usual_cell_diameter`]). Where no size stands out, as [`Scaling::AsTrained`].
+    RedCells,
     /// By this factor.
     Factor(f64),
 }
+
+/// The width of a white cell over a red cell's: 190 to 105 pixels on BCCD's train list.
+const WHITE_TO_RED: f64 = 1.8;
 
 /// What happens to images below [`MIN_INPUT_SIDE`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +112,15 @@ impl Locator {
         Self::new(Model::load(folder)?, &compute, device_name, options)
     }
 
+    /// Takes the model that comes with the program.
+    ///
+    /// # Errors
+    /// A device that is not there, or options that the model can't follow.
+    pub fn open_ready(device: DeviceChoice, options: LocateOptions) -> Result<Self, Error> {
+        let (compute, device_name) = locam_net::select(device)?;
+        Self::new(crate::ready_model()?, &compute, device_name, options)
+    }
+
     /// A locator with a model that is in memory.
     ///
     /// # Errors
@@ -121,7 +136,7 @@ impl Locator {
             Scaling::ObjectSize(size) if !positive(size) => {
                 return Err(Error::Request(format!("an object size of {size} pixels makes no sense")));
             }
-            Scaling::ObjectSize(_) if model.spec.object_size.is_none() => {
+            Scaling::ObjectSize(_) | Scaling::RedCells if model.spec.object_size.is_none() => {
                 return Err(Error::Request(
                     "the model does not know how large the objects in its training patches were, so images can't \
                      be scaled by object size; give --scale, or train with --patch-object-size"
@@ -175,17 +190,23 @@ impl Locator {
         }
     }
 
-    /// Network input pixels per pixel of an image of `size`.
+    /// Network input pixels per pixel of an image.
     ///
     /// # Errors
-    /// An image that would be too small, unless it is to be enlarged.
-    pub fn scale_for(&self, size: Size) -> Result<f64, Error> {
+    /// An image that would be too small, unless it is to be enlarged, or that can't be decoded.
+    pub fn scale_of(&self, source: &ImageSource) -> Result<f64, Error> {
         let spec = &self.model.spec;
+        let as_trained = spec.image_scale.unwrap_or(1.0);
         let scale = match (self.options.scaling, spec.object_size) {
             (Scaling::Factor(factor), _) => factor,
             (Scaling::ObjectSize(here), Some(trained)) => trained / here,
-            _ => spec.image_scale.unwrap_or(1.0),
+            (Scaling::RedCells, Some(trained)) => {
+                let diameter = source.usual_cell_diameter()?;
+                diameter.map_or(as_trained, |diameter| trained / (WHITE_TO_RED * diameter))
+            }
+            _ => as_trained,
         };
+        let size = source.size();
         let shortest = f64::from(size.width.min(size.height));
         let least = self.least_side();
         if (shortest * scale).round() >= f64::from(least) {
@@ -207,7 +228,7 @@ impl Locator {
     /// An image that is too small, or that can't be decoded.
     pub fn locate(&self, source: &ImageSource) -> Result<Located, Error> {
         let size = source.size();
-        let scale = self.scale_for(size)?;
+        let scale = self.scale_of(source)?;
         let (ImageMaps { maps, mean, channels }, missing) = self.maps(source, scale)?;
         let margins = self.calibrated(margins(&maps));
         let regions = self.regions(&margins, size, self.options.threshold);

@@ -3,7 +3,7 @@
 use crate::{Calibrated, Error};
 use locam_arch::ArchName;
 use locam_core::{ModelSpec, Size};
-use locam_net::{Model, write_safetensors};
+use locam_net::{Model, Stored, write_safetensors};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -76,6 +76,16 @@ fn describe(model: &Model) -> Result<(ArchName, usize, String), Error> {
 /// A folder without a sound model, a file that can't be written.
 pub fn export_weights(folder: &Path, out: &Path) -> Result<(), Error> {
     Ok(write_safetensors(out, &Model::load(folder)?.weights)?)
+}
+
+/// Writes a model again with its weights rounded to 16 bits, which halves its size. Returns the bytes that the weights
+/// take.
+///
+/// # Errors
+/// A folder without a sound model, files that can't be written.
+pub fn compact_model(folder: &Path, out: &Path) -> Result<u64, Error> {
+    Model::load(folder)?.save_as(out, Stored::Half)?;
+    Ok(Model::weights_bytes(out)?)
 }
 
 /// Puts what was chosen by [`crate::calibrate`] into the model's description.

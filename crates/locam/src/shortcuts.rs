@@ -87,9 +87,10 @@ pub fn check_shortcuts(
     assessed: &[Assessed],
 ) -> Result<(Vec<ShortcutFigures>, Vec<Problem>), Error> {
     let (mut patches, mut problems) = (Vec::new(), Vec::new());
-    for (path, objects) in chosen_objects(locator, assessed) {
+    for (Assessed { path, located, .. }, objects) in chosen_objects(locator, assessed) {
         let patches_of = |image: RgbImage| -> Result<Vec<ObjectPatch>, Error> {
-            objects.iter().map(|&(class, shape)| patch_around(locator, &image, class, shape)).collect()
+            let patch = |&(class, shape)| patch_around(locator, (&image, located.scale), class, shape);
+            objects.iter().map(patch).collect()
         };
         match locam_data::read_rgb(path).map_err(Error::from).and_then(patches_of) {
             Ok(of_image) => patches.extend(of_image),
@@ -99,12 +100,11 @@ pub fn check_shortcuts(
     Ok((figures_of(locator, &patches)?, problems))
 }
 
-type ObjectsOfImage<'a> = (&'a std::path::Path, Vec<(ClassId, TruthShape)>);
+type ObjectsOfImage<'a> = (&'a Assessed, Vec<(ClassId, TruthShape)>);
 
 /// Objects evenly over all images, by image.
 fn chosen_objects<'a>(locator: &Locator, assessed: &'a [Assessed]) -> Vec<ObjectsOfImage<'a>> {
-    let mut by_image: Vec<ObjectsOfImage<'a>> =
-        assessed.iter().map(|one| (one.path.as_path(), Vec::new())).collect();
+    let mut by_image: Vec<ObjectsOfImage<'a>> = assessed.iter().map(|one| (one, Vec::new())).collect();
     for (class, _) in locator.model().spec.sought_classes() {
         let of_class = |(image, one): (usize, &Assessed)| -> Vec<(usize, TruthShape)> {
             let truths = one.truths.iter().filter(|truth| truth.class == class);
@@ -126,16 +126,16 @@ pub(crate) fn evenly(count: usize, most: usize) -> impl Iterator<Item = usize> {
     (0..kept).map(move |place| place * count / kept)
 }
 
-/// The window that the object would have been trained on, inside the image where that is large enough.
+/// The window that the object would have been trained on, inside the image where that is large enough. The image comes with its
+/// network input pixels per pixel.
 fn patch_around(
     locator: &Locator,
-    image: &RgbImage,
+    (image, scale): (&RgbImage, f64),
     class: ClassId,
     shape: TruthShape,
 ) -> Result<ObjectPatch, Error> {
     let size = Size::new(image.width(), image.height());
     let patch_size = locator.model().spec.patch_size;
-    let scale = locator.scale_for(size)?;
     let side = (f64::from(patch_size) / scale).round().max(1.0) as u32;
     let object = match shape {
         TruthShape::Box(rect) => rect,

@@ -2,6 +2,7 @@
 
 use crate::leakage::{Checked, RunImages};
 use crate::{Error, pictures};
+use image::RgbImage;
 use locam_core::{ClassSpec, Size};
 use locam_data::{
     AUGMENT_MARGIN, Background, DEFAULT_MEMORY_BUDGET, Dataset, Patch, PatchPlan, PatchSet, PatchStore,
@@ -90,6 +91,16 @@ pub(crate) fn prepare_checked(
     let object_size = object_size(&set, config, image_scale);
     let data = TrainData { classes: classes.collect(), train, val, test, object_size, image_scale };
     Ok(Prepared { data, problems, images })
+}
+
+/// A picture of what the network will see with this configuration: patches of every class as they are cut, and as the
+/// first epochs change them.
+///
+/// # Errors
+/// Files that can no longer be read.
+pub fn preview_training(prepared: &Prepared, config: &TrainConfig) -> Result<RgbImage, Error> {
+    let names: Vec<String> = prepared.data.classes.iter().map(|class| class.name.clone()).collect();
+    Ok(locam_data::preview(&prepared.data.train, &names, &config.loader())?)
 }
 
 /// How patches are cut with this configuration.

@@ -1,4 +1,4 @@
-use super::{PANEL_CHANNELS, model_folder, open_data, open_locator, strictness};
+use super::{PANEL_CHANNELS, model_folder, model_name, open_data, open_locator, strictness};
 use crate::args::{CalibrateArgs, CalibrationSplit, EvaluateArgs, EvaluationSplit};
 use crate::progress::{Style, bar, warn_of};
 use anyhow::Result;
@@ -19,6 +19,7 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
         CalibrationSplit::Train => Split::Train,
         CalibrationSplit::Val => Split::Val,
     };
+    let folder = model_folder(&args.truth.locator)?;
     let locator = open_locator(&args.truth.locator, ChannelChoice::None, None)?;
     let data = open_data(&args.truth.data, &args.truth.data_args)?;
     let (assessed, problems, _) = look(&locator, &data, Some(split), Style::choose(false))?;
@@ -40,7 +41,6 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
     }
     let source =
         format!("{} images, {} split of {}", assessed.len(), split_name(split), args.truth.data.display());
-    let folder = model_folder(&args.truth.locator)?;
     store_calibration(folder, &chosen, &source)?;
     eprintln!("stored in {}", folder.display());
     Ok(ExitCode::SUCCESS)
@@ -65,13 +65,13 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     let (assessed, problems, unreadable) = look(&locator, &data, split, Style::choose(args.json))?;
     let (shortcuts, more) = check_shortcuts(&locator, &assessed)?;
     warn_of(&[problems, more].concat());
-    let seen_before = seen_before(model_folder(&args.truth.locator)?, &annotated_items(&data, split)?)?;
+    let seen_before = seen_before(model_name(&args.truth.locator), &annotated_items(&data, split)?)?;
     warn_of_seen(&seen_before);
     let evaluation = Evaluation { shortcuts, seen_before, ..figures(&locator, &assessed, unreadable) };
     if let Some(out) = &args.out {
         write_assessed(&locator, &assessed, out)?;
         write_figures(&evaluation, out)?;
-        let subject = subject(model_folder(&args.truth.locator)?, &data, split);
+        let subject = subject(model_name(&args.truth.locator), &data, split);
         write_report(&subject, &locator, &assessed, &evaluation, out)?;
         tell_of(out);
     }
@@ -86,7 +86,7 @@ fn evaluate_classifier(
     data: &Dataset,
     split: Option<Split>,
 ) -> Result<ExitCode> {
-    let folder = model_folder(&args.truth.locator)?;
+    let folder = model_name(&args.truth.locator);
     let (evaluation, problems) = evaluate_patches(locator, folder, data, split)?;
     warn_of(&[data.problems.clone(), problems].concat());
     warn_of_seen(&evaluation.seen_before);

@@ -1,11 +1,11 @@
 use super::open_data;
-use crate::args::DataCommand;
+use crate::args::{DataCommand, PreviewArgs};
 use crate::progress::warn_of;
-use crate::settings::{lay_patches_over, parse};
+use crate::settings::{lay_patches_over, parse, train_config};
 use anyhow::{Context, Result};
 use locam::{
-    Size, SmearPlan, StainPreset, TrainConfig, contact_sheet, inspect, patch_plan, write_image,
-    write_patches, write_smears, write_voc,
+    Size, SmearPlan, StainPreset, TrainConfig, contact_sheet, inspect, patch_plan, prepare, preview_training,
+    write_image, write_patches, write_smears, write_voc,
 };
 use std::process::ExitCode;
 
@@ -41,6 +41,7 @@ pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
             }
             eprintln!("patches of {side}x{side} pixels and manifest.csv are in {}", out.display());
         }
+        DataCommand::Preview(args) => preview(&args)?,
         DataCommand::Smears { out, fields, patches, size, seed, stains, cell_scales, boxes } => {
             let size = Size::new(size.0, size.1);
             let plan = SmearPlan { fields, patches, size, seed, stains: stains_of(&stains)?, cell_scales };
@@ -56,6 +57,17 @@ pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// `locam data preview`
+fn preview(args: &PreviewArgs) -> Result<()> {
+    let config = train_config(args.config.as_deref(), &args.settings, &args.patch_args)?;
+    let prepared = prepare(&open_data(&args.data, &args.data_args)?, &config)?;
+    warn_of(&prepared.problems);
+    eprint!("{}", prepared.table());
+    write_image(&args.sheet, &preview_training(&prepared, &config)?)?;
+    eprintln!("what the network will see: {}", args.sheet.display());
+    Ok(())
 }
 
 /// Stains by name, or all of them.

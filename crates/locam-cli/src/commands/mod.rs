@@ -8,10 +8,13 @@ pub(crate) mod locate;
 pub(crate) mod model;
 pub(crate) mod train;
 
-use crate::args::{DataArgs, LocatorArgs};
+use crate::args::{DataArgs, LocatorArgs, ObjectSize};
 use crate::settings::parse;
 use anyhow::{Context, Result};
-use locam::{ChannelChoice, Dataset, LocateOptions, Locator, OpenOptions, Scaling, SmallImages, Strictness};
+use locam::{
+    ChannelChoice, Dataset, LocateOptions, Locator, OpenOptions, READY_MODEL, Scaling, SmallImages,
+    Strictness,
+};
 use std::path::Path;
 
 /// Opens a data set as the arguments say.
@@ -27,23 +30,39 @@ fn strictness(strict: bool) -> Strictness {
 /// Single channels on a panel.
 const PANEL_CHANNELS: usize = 4;
 
-/// The model that is asked for.
+/// The model that is to be changed, which the ready one can't be.
 fn model_folder(args: &LocatorArgs) -> Result<&Path> {
-    args.model.as_deref().context("no model is given; name a run folder or a model folder with --model")
+    args.model.as_deref().context(
+        "no model is given; name a run folder or a model folder with --model (the ready model is part of the program \
+         and stays as it is; to calibrate it, copy models/white-cells)",
+    )
+}
+
+/// What the model is called: its folder, or the ready one's name.
+fn model_name(args: &LocatorArgs) -> &Path {
+    args.model.as_deref().unwrap_or(Path::new(READY_MODEL))
 }
 
 /// Loads the model, and says on what it runs and at what scale.
 fn open_locator(args: &LocatorArgs, channels: ChannelChoice, threshold: Option<f64>) -> Result<Locator> {
     let scaling = match (args.object_size, args.scale) {
-        (Some(size), _) => Scaling::ObjectSize(size),
+        (Some(ObjectSize::Pixels(size)), _) => Scaling::ObjectSize(size),
+        (Some(ObjectSize::Auto), _) => Scaling::RedCells,
         (None, Some(factor)) => Scaling::Factor(factor),
+        (None, None) if args.model.is_none() => Scaling::RedCells,
         (None, None) => Scaling::AsTrained,
     };
     let small_images = if args.upscale { SmallImages::Enlarge } else { SmallImages::Refuse };
     let precision = parse(&args.precision)?;
     let options =
         LocateOptions { scaling, small_images, stride: args.stride, channels, threshold, precision };
-    let locator = Locator::open(model_folder(args)?, parse(&args.device)?, options)?;
+    let device = parse(&args.device)?;
+    let locator = if let Some(folder) = &args.model {
+        Locator::open(folder, device, options)?
+    } else {
+        eprintln!("no --model is given: white blood cells are sought with the {READY_MODEL}");
+        Locator::open_ready(device, options)?
+    };
     eprintln!("{} on {}", locator.model().spec.architecture, locator.device_name());
     if let Some(warning) = locator.scale_warning() {
         eprintln!("warning: {warning}");

@@ -1,6 +1,6 @@
 use crate::args::ModelCommand;
 use anyhow::Result;
-use locam::{Size, export_weights, show_model};
+use locam::{Size, compact_model, export_weights, show_model};
 use std::process::ExitCode;
 
 /// `locam model`
@@ -12,6 +12,10 @@ pub(crate) fn run(command: ModelCommand) -> Result<ExitCode> {
         ModelCommand::Export { model, out } => {
             export_weights(&model, &out)?;
             eprintln!("wrote {}", out.display());
+        }
+        ModelCommand::Compact { model, out } => {
+            let bytes = compact_model(&model, &out)?;
+            eprintln!("wrote {}: weights of {:.1} MB", out.display(), bytes as f64 / 1e6);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -5,8 +5,10 @@ use crate::progress::{Style, TrainingProgress, warn_of};
 use crate::settings::train_config;
 use anyhow::{Context, Result, bail};
 use locam::{
-    CrossRun, Dataset, Outcome, RunImages, Start, Strictness, TrainConfig, cross_validate, prepare, train_run,
+    CrossRun, Dataset, MiningFigures, MiningRun, Outcome, Prepared, RunImages, Start, Strictness,
+    TrainConfig, cross_validate, mine, prepare, train_run,
 };
+
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,11 +40,19 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     let start = if args.resume { Start::Resume } else { Start::New };
     let mut progress = TrainingProgress::new(Style::choose(args.json));
     let stop = stop_flag()?;
+    let mining = args.mine.map(|most| MiningRun {
+        data: &data,
+        config: &config,
+        folder: &args.out,
+        most,
+        stop: &stop,
+    });
+    mining.as_ref().map(|mining| mining.check(&prepared)).transpose()?;
     let outcome = train_run(&prepared, &config, &args.out, start, &stop, &mut progress)?;
     match outcome {
         Outcome::Finished(summary) => {
             eprintln!("best epoch {}; the run is in {}", summary.best_epoch, args.out.display());
-            Ok(ExitCode::SUCCESS)
+            mining.map_or(Ok(ExitCode::SUCCESS), |mining| mine_into(&mining, prepared, &mut progress))
         }
         Outcome::Stopped { epochs, batches } => {
             eprintln!(
@@ -107,6 +117,25 @@ fn warn_of_copies(images: &RunImages, strictness: Strictness) -> Result<()> {
         eprintln!("{} images are copies or near copies of others and stay in one part", images.kept_together);
     }
     Ok(())
+}
+
+/// Trains on with the run's false alarms, and tells what came of it.
+fn mine_into(run: &MiningRun<'_>, prepared: Prepared, progress: &mut TrainingProgress) -> Result<ExitCode> {
+    let Some(mined) = mine(run, prepared, progress)? else {
+        eprintln!("stopped and saved; the run before mining is whole");
+        return Ok(ExitCode::from(STOPPED));
+    };
+    println!(
+        "mined {} false alarms on {} training images; at the best threshold on {} validation images:",
+        mined.patches, mined.fields, mined.val_images
+    );
+    for (when, figures) in [("before", &mined.before), ("after", &mined.after)] {
+        for MiningFigures { class, f1, false_alarms, misses } in figures {
+            println!("  {when:<6}  {class}: F1 {f1:.3}, {false_alarms} false alarms, {misses} missed");
+        }
+    }
+    eprintln!("the run after mining is in {}", mined.folder.display());
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A flag that Ctrl-C sets; a second Ctrl-C ends the program at once.

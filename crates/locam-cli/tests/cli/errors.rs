@@ -77,7 +77,7 @@ fn images_that_are_not_there() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let place = Workplace::new();
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 12] = [
         &["train"],
         &["locate"],
         &["calibrate"],
@@ -85,9 +85,11 @@ fn every_command_has_help_with_an_example() {
         &["demo"],
         &["data", "inspect"],
         &["data", "patches"],
+        &["data", "preview"],
         &["data", "smears"],
         &["model", "show"],
         &["model", "export"],
+        &["model", "compact"],
     ];
     for command in commands {
         let (help, _) = place.ok(&[command, &["--help"]].concat());

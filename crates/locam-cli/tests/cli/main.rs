@@ -3,5 +3,6 @@
 mod errors;
 mod lab;
 mod protocol;
+mod ready;
 mod runs;
 mod support;

@@ -2,7 +2,7 @@
 
 use crate::identities::model;
 use locam_arch::ArchName;
-use locam_net::{Model, NetError};
+use locam_net::{Model, NetError, Stored};
 use std::fs;
 use std::path::Path;
 
@@ -105,4 +105,19 @@ fn changed_weights_are_noticed() {
 fn a_description_of_another_network_is_refused() {
     let error = error_after(|text| text.replace("\"squeezenet1_1\"", "\"resnet18\""));
     assert!(error.contains("the weights do not fit resnet18 with 5 classes; missing"), "{error}");
+}
+
+#[test]
+fn a_model_of_halves_is_half_as_large_and_as_valid() {
+    let (whole, model) = saved();
+    let halves = tempfile::tempdir().unwrap();
+    model.save_as(halves.path(), Stored::Half).unwrap();
+    let loaded = load(halves.path()).unwrap();
+    assert_ne!(loaded.spec.weights_sha256, load(whole.path()).unwrap().spec.weights_sha256);
+    let [large, small] = [whole.path(), halves.path()].map(|folder| Model::weights_bytes(folder).unwrap());
+    assert!(small * 10 < large * 6, "{small} bytes of {large}");
+    for (key, value) in &model.weights {
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-7 + b.abs() / 2048.0;
+        assert!(loaded.weights[key].data.iter().zip(&value.data).all(near), "{key}");
+    }
 }

@@ -1,0 +1,38 @@
+//! The model that comes with the program, and learning from false alarms.
+
+use crate::support::Workplace;
+
+#[test]
+fn white_cells_are_found_without_a_model_at_whatever_magnification() {
+    let place = Workplace::new();
+    let smears =
+        ["data", "smears", "--out", "smears", "--fields", "2", "--size", "1400x1100", "--boxes", "all"];
+    place.ok(&[&smears[..], &["--cell-scales", "0.8,1.6", "--seed", "3"]].concat());
+    let (_, told) = place.ok(&["locate", "smears/JPEGImages", "--out", "found"]);
+    assert!(told.contains("sought with the ready model white-cells"), "{told}");
+    let (json, _) = place.ok(&["evaluate", "smears", "--split", "all", "--json"]);
+    let figures: serde_json::Value = serde_json::from_str(json.trim()).unwrap();
+    let f1 = figures["classes"][0]["f1"]["value"].as_f64().unwrap();
+    assert!(f1 > 0.8, "{json}");
+}
+
+#[test]
+fn the_ready_model_can_not_be_calibrated() {
+    let place = Workplace::new();
+    let (code, _, message) = place.run(&["calibrate", "nowhere"]);
+    assert!(code != 0 && message.contains("--model"), "{message}");
+}
+
+#[test]
+fn mining_asks_for_whole_images_and_a_background_class_before_training() {
+    let place = Workplace::new();
+    place.ok(&["data", "smears", "--out", "smears", "--fields", "1", "--patches", "24", "--size", "640x480"]);
+    let (code, _, message) =
+        place.run(&["train", "smears/ALL_IDB2", "--out", "run", "--epochs", "1", "--mine", "9"]);
+    assert!(code != 0 && message.contains("--mine") && !place.path("run").exists(), "{message}");
+    place
+        .ok(&["data", "smears", "--out", "fields", "--fields", "2", "--size", "640x480", "--boxes", "train"]);
+    let words = ["train", "fields", "--out", "run", "--epochs", "1", "--mine", "9", "--background", "0"];
+    let (code, _, message) = place.run(&words);
+    assert!(code != 0 && message.contains("background"), "{message}");
+}
