@@ -94,10 +94,12 @@ pub fn plan_patches(data: &Dataset, plan: &PatchPlan) -> Result<PatchSet, DataEr
         classes.push(PatchClass { name: BACKGROUND.to_owned(), background: true });
     }
     if let [only] = classes.as_slice() {
+        let remedy =
+            if annotated { "; cut background windows, too, with --background 1 or more" } else { "" };
         return Err(DataError::Unfit {
             path: data.root.clone(),
             reason: format!(
-                "there is a single class ({}), and a classifier needs something to tell it from; read as {}",
+                "there is a single class ({}), and a classifier needs something to tell it from; read as {}{remedy}",
                 only.name, data.layout
             ),
         });
