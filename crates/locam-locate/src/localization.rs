@@ -86,7 +86,7 @@ pub fn is_correctly_localized(regions: &[Region], truths: &[Truth]) -> bool {
 /// Thresholds between the lowest and the highest score, of which pixels are counted.
 const STEPS: usize = 1000;
 
-/// Pixels of one image by score: those of objects and all others, in [`STEPS`] steps over a range that all images share.
+/// Pixels of one image by score: those of objects and all others, in a thousand steps over a range that all images share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PixelCounts {
     objects: Vec<u64>,
