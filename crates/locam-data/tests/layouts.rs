@@ -1,12 +1,14 @@
 //! Every layout is recognised by itself and read with the counts that it has, on small trees and on real data.
 
+mod common;
+
+use common::shared;
 use locam_core::{ClassId, Point, Rect};
 use locam_data::{
     Background, Dataset, Label, Layout, OpenOptions, PatchPlan, Shape, Split, SplitPlan, Strictness,
     plan_patches, write_patches,
 };
 use std::fs;
-use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A folder with these files; names of images get a picture of 40x30 pixels.
@@ -169,18 +171,6 @@ fn patches_are_written_and_read_back_with_their_sources() {
     assert_eq!(image::image_dimensions(&again.items[0].path).unwrap(), (24, 24));
     let refused = write_patches(&open(&folder), &plan(12, &["cell"]), &out, 24).unwrap_err();
     assert!(refused.to_string().contains("already exists"), "{refused}");
-}
-
-/// A folder of the real data, where there is one.
-fn shared(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("LOCAM_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
-    let path = root.join("data").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is not there", path.display());
-    None
 }
 
 #[test]

@@ -1,20 +1,10 @@
 //! The tissue test on real images.
 
+mod common;
+
+use common::shared;
 use locam_core::{Rect, Size};
 use locam_data::{Dataset, ImageSource, Label, OpenOptions, Shape, TissueMask};
-use std::path::{Path, PathBuf};
-
-/// A folder of the real data, where there is one.
-fn shared(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("LOCAM_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
-    let path = root.join("data").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is not there", path.display());
-    None
-}
 
 #[test]
 fn no_annotated_cell_is_taken_for_glass() {
