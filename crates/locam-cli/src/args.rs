@@ -77,6 +77,10 @@ pub(crate) struct PatchArgs {
     /// Size of the objects in labelled patches, in pixels of the patches [default: known where boxes are annotated]
     #[arg(long, value_name = "PIXELS")]
     pub(crate) patch_object_size: Option<f64>,
+    /// Microns per pixel of the images, where they don't say it themselves: slides are then scaled by theirs [default: as
+    /// the images say]
+    #[arg(long, value_name = "MICRONS")]
+    pub(crate) microns_per_pixel: Option<f64>,
 }
 
 #[derive(Debug, Args)]
@@ -222,6 +226,19 @@ pub(crate) struct LocatorArgs {
     /// Scale images by this factor [default: as the training patches were]
     #[arg(long, value_name = "FACTOR")]
     pub(crate) scale: Option<f64>,
+    /// Microns per pixel of images that don't say it themselves; where the model knows its own, images are scaled to it
+    #[arg(long, value_name = "MICRONS", conflicts_with_all = ["scale", "object_size"])]
+    pub(crate) microns_per_pixel: Option<f64>,
+    /// For objects of several sizes: search at each of these factors of the scale, and take at every place the one at which
+    /// the network is surest; takes as long as all of them together [default: 1]
+    #[arg(
+        long,
+        value_name = "FACTORS",
+        value_delimiter = ',',
+        default_value = "1",
+        hide_default_value = true
+    )]
+    pub(crate) scales: Vec<f64>,
     /// Enlarge images that are too small for the network instead of refusing them
     #[arg(long)]
     pub(crate) upscale: bool,
@@ -229,6 +246,10 @@ pub(crate) struct LocatorArgs {
     /// 4 times as long, a quarter (8) 16 times [default: the network's own]
     #[arg(long, value_name = "PIXELS")]
     pub(crate) stride: Option<u32>,
+    /// Search glass, too: of images above 6 megapixels only what lies near tissue is searched, which is whatever takes 9 % of
+    /// the light
+    #[arg(long)]
+    pub(crate) everything: bool,
     /// auto, cpu, cuda or wgpu
     #[arg(long, default_value = "auto")]
     pub(crate) device: String,

@@ -57,6 +57,7 @@ pub(crate) fn lay_patches_over(config: &mut TrainConfig, flags: &PatchArgs) {
     patches.window = flags.window.or(patches.window);
     set(&mut patches.jitter, flags.jitter);
     patches.object_size = flags.patch_object_size.or(patches.object_size);
+    patches.microns_per_pixel = flags.microns_per_pixel.or(patches.microns_per_pixel);
 }
 
 const OPTIMIZERS: [(&str, OptimizerName); 3] =

@@ -1,4 +1,5 @@
 use crate::{Point, Size};
+use std::ops::Range;
 
 /// Where the cells of a map lie in the image: an axis-aligned affine transform.
 ///
@@ -62,6 +63,24 @@ impl ScoreMap {
     pub fn new(size: Size, values: Vec<f32>, transform: MapTransform) -> Self {
         assert_eq!(values.len() as u64, size.area(), "a map of {size} cells needs one value per cell");
         Self { size, values, transform }
+    }
+
+    /// A map of which nothing is known yet: a value that is not a number stands for a place that was not searched.
+    pub fn unsearched(size: Size, transform: MapTransform) -> Self {
+        Self::new(size, vec![f32::NAN; size.area() as usize], transform)
+    }
+
+    /// Copies a rectangle of another map's cells, from `first` column and row on, to these columns and rows.
+    ///
+    /// # Panics
+    /// If either map doesn't have them all.
+    pub fn copy_from(&mut self, other: &Self, first: (u32, u32), columns: Range<u32>, rows: Range<u32>) {
+        for (row, from) in rows.zip(first.1..) {
+            let from = from as usize * other.size.width as usize + first.0 as usize;
+            let into = row as usize * self.size.width as usize + columns.start as usize;
+            self.values[into..into + columns.len()]
+                .copy_from_slice(&other.values[from..from + columns.len()]);
+        }
     }
 
     /// Columns and rows.
@@ -154,12 +173,13 @@ impl ScoreMap {
     }
 }
 
-/// The two cells around a map coordinate and the weight of the second.
+/// The two cells around a map coordinate and the weight of the second; a coordinate at a cell has that cell alone, so that
+/// one beside it which is not a number doesn't matter.
 fn neighbours(coordinate: f64, cells: u32) -> (u32, u32, f32) {
     let last = f64::from(cells - 1);
     let position = (coordinate - 0.5).clamp(0.0, last);
     let low = position.floor();
-    (low as u32, (low + 1.0).min(last) as u32, (position - low) as f32)
+    (low as u32, position.ceil() as u32, (position - low) as f32)
 }
 
 #[cfg(test)]
@@ -213,6 +233,14 @@ mod tests {
         let values = (0..height).flat_map(|row| (0..width).map(move |column| fine(column, row))).collect();
         assert_eq!(whole, ScoreMap::new(Size::new(width, height), values, MapTransform::uniform(0.5, 16.0)));
         assert_eq!(ScoreMap::interleave(&passes[..1], 1), passes[0]);
+    }
+
+    #[test]
+    fn what_is_copied_lies_where_it_belongs_and_the_rest_was_not_searched() {
+        let mut map = ScoreMap::unsearched(Size::new(4, 3), MapTransform::uniform(0.5, 32.0));
+        map.copy_from(&ramp(), (1, 0), 2..4, 1..3);
+        let known: Vec<_> = map.values().iter().enumerate().filter(|(_, value)| !value.is_nan()).collect();
+        assert_eq!(known, [(6, &1.0), (7, &2.0), (10, &11.0), (11, &12.0)]);
     }
 
     #[test]

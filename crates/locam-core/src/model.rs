@@ -88,6 +88,9 @@ pub struct ModelSpec {
     /// Network input pixels per pixel of the source images that the patches were cut from, where they all
     /// agree: images of the same kind are scaled by it before they are located on.
     pub image_scale: Option<f64>,
+    /// Microns that a pixel of the network's input shows, where that is known: images that say their own are scaled to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub microns_per_pixel: Option<f64>,
     /// By how much objects lie beyond the places where the maps answer to them, in network input pixels.
     #[serde(default)]
     pub displacement: Point,

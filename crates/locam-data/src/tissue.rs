@@ -33,6 +33,7 @@ pub struct TissueMask {
     cells_per_pixel: [f64; 2],
     columns: usize,
     is_tissue: Vec<bool>,
+    missing: Vec<Rect>,
 }
 
 impl TissueMask {
@@ -53,7 +54,8 @@ impl TissueMask {
         let is_tissue: Vec<bool> = darkest.cells.iter().map(is_tissue).collect();
         let per_pixel = |scaled: u32, image: u32| f64::from(scaled) / f64::from(image) / f64::from(CELL);
         let cells_per_pixel = [per_pixel(scaled.width, image.width), per_pixel(scaled.height, image.height)];
-        Ok(Self { image, cells_per_pixel, columns: darkest.columns, is_tissue })
+        let Darkest { columns, missing, .. } = darkest;
+        Ok(Self { image, cells_per_pixel, columns, is_tissue, missing })
     }
 
     /// Whether anything in this region of the image, in its pixels, is tissue; false for regions beside the image.
@@ -70,6 +72,11 @@ impl TissueMask {
             .any(|row| self.is_tissue[row * self.columns..][columns.clone()].contains(&true))
     }
 
+    /// The parts of the image that are damaged and count as glass, in its pixels.
+    pub fn missing(&self) -> &[Rect] {
+        &self.missing
+    }
+
     /// The part of the image that is tissue, in 0..=1.
     pub fn fraction(&self) -> f64 {
         let tissue = self.is_tissue.iter().filter(|&&is_tissue| is_tissue).count();
@@ -82,6 +89,7 @@ struct Darkest {
     columns: usize,
     cells: Vec<[u8; 3]>,
     glass: [u8; 3],
+    missing: Vec<Rect>,
 }
 
 impl Darkest {
@@ -104,7 +112,8 @@ impl Darkest {
                 }
             }
         }
-        Ok(Self { columns, cells, glass: histograms.map(|histogram| glass(&histogram)) })
+        let glass = histograms.map(|histogram| glass(&histogram));
+        Ok(Self { columns, cells, glass, missing: rows.missing().to_vec() })
     }
 }
 

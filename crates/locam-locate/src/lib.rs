@@ -9,6 +9,7 @@
 
 mod calibration;
 mod classification;
+mod components;
 mod confusion;
 mod detection;
 mod grid;

@@ -3,8 +3,10 @@
 //! All after Choe et al., "Evaluating weakly supervised object localization methods right", 2020. Unlike there, maps are
 //! not normalised image by image: their scores compare across images, and one range of thresholds serves all of them.
 
-use crate::{RegionConfig, Truth, TruthShape, find_regions};
-use locam_core::{ClassId, Rect, Region, ScoreMap, Size};
+use crate::components::{Component, components};
+use crate::grid::Grid;
+use crate::{Truth, TruthShape};
+use locam_core::{Rect, Region, ScoreMap, Size};
 
 /// Overlaps at which `MaxBoxAccV2` asks; version 1 asks at the middle one alone.
 pub const BOX_OVERLAPS: [f64; 3] = [0.3, 0.5, 0.7];
@@ -22,14 +24,14 @@ impl BoxOverlaps {
     /// Boxes of the connected parts of a map at or above each threshold, beside the boxes of the objects.
     pub fn new(map: &ScoreMap, image: Size, truths: &[Truth], thresholds: &[f64]) -> Self {
         let boxes: Vec<Rect> = truths.iter().filter_map(boxed).collect();
-        let best = |region: &Region| boxes.iter().map(|rect| region.rect.iou(*rect)).fold(0.0, f64::max);
-        let mut overlaps = Self::default();
-        for &threshold in thresholds {
-            let regions = find_regions(map, ClassId(0), image, &connected_parts(threshold));
-            let largest = regions.iter().max_by(|a, b| a.area.total_cmp(&b.area));
-            overlaps.largest.push(largest.map_or(0.0, best));
-            overlaps.any.push(regions.iter().map(best).fold(0.0, f64::max));
-        }
+        let best = |part: &Component| boxes.iter().map(|rect| part.extent.iou(*rect)).fold(0.0, f64::max);
+        let none = vec![0.0; thresholds.len()];
+        let mut overlaps = Self { largest: none.clone(), any: none };
+        components(&Grid::whole(map, image), thresholds, |threshold, parts| {
+            let largest = parts.iter().max_by(|a, b| a.area.total_cmp(&b.area));
+            overlaps.largest[threshold] = largest.map_or(0.0, best);
+            overlaps.any[threshold] = parts.iter().map(best).fold(0.0, f64::max);
+        });
         overlaps
     }
 }
@@ -39,11 +41,6 @@ fn boxed(truth: &Truth) -> Option<Rect> {
         TruthShape::Box(rect) => Some(rect),
         TruthShape::Point(_) => None,
     }
-}
-
-/// Regions that are told apart by nothing but what touches.
-fn connected_parts(threshold: f64) -> RegionConfig {
-    RegionConfig { threshold, min_distance: 0.0, min_drop: f64::INFINITY, min_area: 0.0, box_inset: 0.0 }
 }
 
 /// `MaxBoxAcc`: the share of images whose largest box overlaps an object by at least a half, at the threshold at which
@@ -130,7 +127,7 @@ pub fn pixel_average_precision(images: &[PixelCounts], times: &[u32]) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use locam_core::{MapTransform, Point};
+    use locam_core::{ClassId, MapTransform, Point};
     use proptest::prelude::*;
 
     fn object(rect: Rect) -> Truth {

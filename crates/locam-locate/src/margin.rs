@@ -8,8 +8,9 @@ const LARGEST: f64 = f32::MAX as f64 / 4.0;
 /// For logits `l` the margin of class `c` is `l_c - log(sum over k != c of exp(l_k))`: the logarithm of
 /// `p_c / (1 - p_c)` where `p` is the softmax. `maps` are the logits of all classes over the same places.
 ///
-/// The result is finite for every input: an infinite logit counts as a very large one, and one that is not a number
-/// as the smallest, so that it is never found. A single map is compared with a logit of 0.
+/// The result is finite wherever any logit is a number: an infinite logit counts as a very large one, and one that is not
+/// a number as the smallest, so that it is never found. Where none is a number, as at places that were not searched, no
+/// margin is. A single map is compared with a logit of 0.
 ///
 /// # Panics
 /// If the maps differ in size.
@@ -20,6 +21,10 @@ pub fn margins(maps: &[ScoreMap]) -> Vec<ScoreMap> {
     let mut logits = vec![0.0; maps.len()];
     let mut after = vec![f64::NEG_INFINITY; maps.len() + 1];
     for place in 0..places {
+        if maps.iter().all(|map| map.values()[place].is_nan()) {
+            out.iter_mut().for_each(|out| out.push(f32::NAN));
+            continue;
+        }
         for (logit, map) in logits.iter_mut().zip(maps) {
             *logit = bounded(map.values()[place]);
         }
@@ -75,6 +80,13 @@ mod tests {
     fn one_class_alone_is_compared_with_zero() {
         assert_eq!(margins(&[map(vec![1.5])])[0].values(), [1.5]);
         assert!(margins(&[]).is_empty());
+    }
+
+    #[test]
+    fn places_that_were_not_searched_have_no_margin() {
+        let found = margins(&[map(vec![f32::NAN, f32::NAN]), map(vec![f32::NAN, 1.0])]);
+        assert!(found.iter().all(|margin| margin.values()[0].is_nan()));
+        assert!(found[0].values()[1] < -1e30 && found[1].values()[1] > 1e30);
     }
 
     proptest! {

@@ -83,14 +83,7 @@ fn region(
     image: Size,
     config: &RegionConfig,
 ) -> Region {
-    let extent = members.iter().map(|&i| grid.cell(i)).fold(grid.cell(members[0]), |whole, cell| {
-        Rect::new(
-            whole.left.min(cell.left),
-            whole.top.min(cell.top),
-            whole.right.max(cell.right),
-            whole.bottom.max(cell.bottom),
-        )
-    });
+    let extent = members.iter().map(|&i| grid.cell(i)).fold(grid.cell(members[0]), Rect::union);
     let area = members.iter().map(|&i| grid.cell(i).area()).sum();
     let excess = |i: usize| (f64::from(grid.values()[i]) - config.threshold) * grid.cell(i).area();
     let centroid = weighted_middle(grid, members, excess)

@@ -240,6 +240,9 @@ impl TrainConfig {
         check("patches.window", window, (8..=65_536).contains(&window), "8 to 65536 pixels")?;
         let object = self.patches.object_size.unwrap_or(1.0);
         check("patches.object_size", object, object.is_finite() && object > 0.0, "a number above 0")?;
+        let microns = self.patches.microns_per_pixel.unwrap_or(1.0);
+        let is_size = microns.is_finite() && microns > 0.0;
+        check("patches.microns_per_pixel", microns, is_size, "a number above 0")?;
         let (val, test) = (self.val_fraction, self.test_fraction);
         check("val_fraction", val, (0.0..1.0).contains(&val), "from 0 to below 1")?;
         check("test_fraction", test, (0.0..1.0).contains(&test), "from 0 to below 1")?;

@@ -19,6 +19,8 @@ pub struct TrainData {
     pub object_size: Option<f64>,
     /// Network input pixels per pixel of the source images, where they all agree; stored with the model.
     pub image_scale: Option<f64>,
+    /// Microns per network input pixel, where known; stored with the model.
+    pub microns_per_pixel: Option<f64>,
 }
 
 impl TrainData {

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How patches are cut from annotated whole images: the table `[patches]` of `config.toml`. Labelled patches
-/// are taken whole, and only `classes` and `object_size` matter to them.
+/// are taken whole, and only `classes`, `object_size` and `microns_per_pixel` matter to them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PatchConfig {
@@ -18,10 +18,20 @@ pub struct PatchConfig {
     /// Size of the objects in labelled patches, in pixels of the patches as they are given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_size: Option<f64>,
+    /// Microns per pixel of the images or labelled patches as they are given, where they don't say it themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub microns_per_pixel: Option<f64>,
 }
 
 impl Default for PatchConfig {
     fn default() -> Self {
-        Self { classes: None, background: 1, window: None, jitter: 0.0, object_size: None }
+        Self {
+            classes: None,
+            background: 1,
+            window: None,
+            jitter: 0.0,
+            object_size: None,
+            microns_per_pixel: None,
+        }
     }
 }

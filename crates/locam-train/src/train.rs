@@ -249,6 +249,7 @@ impl<'a> Session<'a> {
             patch_size: config.patch_size,
             object_size: data.object_size,
             image_scale: data.image_scale,
+            microns_per_pixel: data.microns_per_pixel,
             displacement: Point::default(),
             normalization: config.normalization,
             resize_filter: RESIZE_FILTER.to_owned(),

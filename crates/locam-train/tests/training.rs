@@ -57,6 +57,7 @@ fn data(folder: &Path) -> TrainData {
         test: Some(store(folder, 10, Split::Test)),
         object_size: None,
         image_scale: None,
+        microns_per_pixel: None,
     }
 }
 

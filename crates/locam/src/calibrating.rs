@@ -213,6 +213,7 @@ mod tests {
         let located = crate::Located {
             size: IMAGE,
             scale: 1.0,
+            searched: 1.0,
             maps: vec![margin.clone(); 2],
             margins: vec![margin.clone(); 2],
             mean: margin,

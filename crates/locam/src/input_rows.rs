@@ -1,19 +1,21 @@
 //! The network's input, read from an image file by rows as the network asks for them.
 
 use crate::Error;
+use crate::parts::Part;
 use crate::progress::ImageProgress;
 use locam_core::{Rect, Size};
 use locam_data::{ImageSource, ScaledRows};
 use locam_net::RgbRows;
 use std::ops::Range;
 
-/// An image scaled as a whole, without its first columns and rows.
+/// A part of an image that is scaled as a whole.
 pub(crate) struct InputRows<'a> {
     source: &'a ImageSource,
     /// That of the whole image, scaled.
     input_size: Size,
     left: u32,
     top: u32,
+    size: Size,
     /// The columns that are read, and down to which row.
     rows: Option<ScaledRows>,
     end: usize,
@@ -22,9 +24,24 @@ pub(crate) struct InputRows<'a> {
 }
 
 impl<'a> InputRows<'a> {
-    /// `source` scaled to `input_size`, of which `left` columns and `top` rows are left out.
-    pub(crate) fn new(source: &'a ImageSource, input_size: Size, (left, top): (u32, u32)) -> Self {
-        Self { source, input_size, left, top, rows: None, end: 0, missing: Vec::new(), progress: None }
+    /// `source` scaled to `input_size`, of which a part is read without its first columns and rows.
+    pub(crate) fn new(
+        source: &'a ImageSource,
+        input_size: Size,
+        part: &Part,
+        (columns, rows): (u32, u32),
+    ) -> Self {
+        Self {
+            source,
+            input_size,
+            left: part.left + columns,
+            top: part.top + rows,
+            size: Size::new(part.size.width - columns, part.size.height - rows),
+            rows: None,
+            end: 0,
+            missing: Vec::new(),
+            progress: None,
+        }
     }
 
     /// Adds what is read to the image's progress, of which all rows are the given part.
@@ -52,7 +69,7 @@ impl RgbRows for InputRows<'_> {
     type Error = Error;
 
     fn size(&self) -> Size {
-        Size::new(self.input_size.width - self.left, self.input_size.height - self.top)
+        self.size
     }
 
     fn select(&mut self, columns: Range<u32>) -> Result<(), Error> {

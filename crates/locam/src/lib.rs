@@ -26,12 +26,14 @@ mod locating;
 mod mining;
 mod models;
 mod outputs;
+mod parts;
 mod passes;
 mod pictures;
 mod progress;
 mod ready;
 mod report;
 mod runs;
+mod scales;
 mod shortcuts;
 #[cfg(test)]
 mod testing;

@@ -1,19 +1,22 @@
 //! One image in, maps and regions out.
 
-use crate::passes::{interleaved_maps, map_steps};
+use crate::parts::{Part, parts};
+use crate::passes::{map_steps, maps_of_parts};
+use crate::scales::fused;
 use crate::{Error, Progress};
-use locam_core::{ClassSpec, Point, Rect, Region, ScoreMap, Size};
-use locam_data::ImageSource;
+use locam_core::{ClassId, ClassSpec, Point, Rect, Region, ScoreMap, Size};
+use locam_data::{ImageSource, TissueMask};
 use locam_locate::{RegionConfig, find_regions, margins};
 use locam_net::{
-    ChannelChoice, Compute, DeviceChoice, ImageMaps, MIN_INPUT_SIDE, Model, Precision, Predictor,
+    ChannelChoice, Compute, DeviceChoice, ImageMaps, MIN_INPUT_SIDE, Model, NetError, Precision, Predictor,
 };
 use std::path::Path;
 
 /// By how much images are scaled before the network sees them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Scaling {
-    /// As the training patches were, where the model knows it; otherwise not at all.
+    /// As the training patches were: to the same microns per pixel, where both the model and the image know theirs;
+    /// otherwise by the same factor, where the model knows it; otherwise not at all.
     #[default]
     AsTrained,
     /// So that objects of this size (pixels of the image) come out as large as in the training patches.
@@ -27,6 +30,10 @@ pub enum Scaling {
 
 /// The width of a white cell over a red cell's: 190 to 105 pixels on BCCD's train list.
 const WHITE_TO_RED: f64 = 1.8;
+
+/// Images of more pixels than this are slides: glass is told from tissue first, and only that is searched. Whoever photographs
+/// a field under the microscope has framed it, so that to look for glass there would cost more than it spares.
+const SLIDE_PIXELS: u64 = 6_000_000;
 
 /// What happens to images below [`MIN_INPUT_SIDE`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,11 +50,18 @@ pub enum SmallImages {
 pub struct LocateOptions {
     /// By how much images are scaled.
     pub scaling: Scaling,
+    /// Microns per pixel of images that don't say it themselves.
+    pub microns_per_pixel: Option<f64>,
+    /// The image is searched at each of these factors of its scale, and every place has the logits of the one at which the
+    /// network is surest.
+    pub scales: Vec<f64>,
     /// What happens to images that are too small.
     pub small_images: SmallImages,
     /// Pixels of the network's input from one cell of the class maps to the next, a part of the network's own stride.
     /// Half of it takes four passes.
     pub stride: Option<u32>,
+    /// Whether the glass of slides is searched, too.
+    pub everything: bool,
     /// A threshold on the margin over the temperature, for every class instead of the model's own.
     pub threshold: Option<f64>,
     /// Which single channels are kept for the panel.
@@ -60,8 +74,11 @@ impl Default for LocateOptions {
     fn default() -> Self {
         Self {
             scaling: Scaling::default(),
+            microns_per_pixel: None,
+            scales: vec![1.0],
             small_images: SmallImages::default(),
             stride: None,
+            everything: false,
             threshold: None,
             channels: ChannelChoice::None,
             precision: Precision::F32,
@@ -76,6 +93,8 @@ pub struct Located {
     pub size: Size,
     /// Network input pixels per image pixel.
     pub scale: f64,
+    /// The part of the image that was searched, in 0..=1: less than 1 where the rest is glass, where no map has numbers.
+    pub searched: f64,
     /// Per class the logits with bias.
     pub maps: Vec<ScoreMap>,
     /// Per class the log-odds against all others, over the class's temperature.
@@ -148,6 +167,15 @@ impl Locator {
             }
             _ => {}
         }
+        if let Some(microns) = options.microns_per_pixel.filter(|&microns| !positive(microns)) {
+            return Err(Error::Request(format!("{microns} microns per pixel make no sense")));
+        }
+        if options.scales.is_empty() || !options.scales.iter().all(|&scale| positive(scale)) {
+            return Err(Error::Request(format!(
+                "scales of {:?} make no sense; give factors above 0, such as 0.7,1,1.4",
+                options.scales
+            )));
+        }
         let predictor = Predictor::new(&model, compute, options.precision)?;
         let steps = map_steps(predictor.graph(), options.stride)?;
         Ok(Self { model, predictor, steps, options, device_name, progress: Progress::default() })
@@ -196,7 +224,11 @@ impl Locator {
     /// An image that would be too small, unless it is to be enlarged, or that can't be decoded.
     pub fn scale_of(&self, source: &ImageSource) -> Result<f64, Error> {
         let spec = &self.model.spec;
-        let as_trained = spec.image_scale.unwrap_or(1.0);
+        let microns = source.microns_per_pixel().or(self.options.microns_per_pixel);
+        let as_trained = match (microns, spec.microns_per_pixel) {
+            (Some(here), Some(trained)) => here / trained,
+            _ => spec.image_scale.unwrap_or(1.0),
+        };
         let scale = match (self.options.scaling, spec.object_size) {
             (Scaling::Factor(factor), _) => factor,
             (Scaling::ObjectSize(here), Some(trained)) => trained / here,
@@ -207,7 +239,8 @@ impl Locator {
             _ => as_trained,
         };
         let size = source.size();
-        let shortest = f64::from(size.width.min(size.height));
+        let smallest = self.options.scales.iter().copied().fold(f64::INFINITY, f64::min);
+        let shortest = f64::from(size.width.min(size.height)) * smallest;
         let least = self.least_side();
         if (shortest * scale).round() >= f64::from(least) {
             return Ok(scale);
@@ -229,10 +262,22 @@ impl Locator {
     pub fn locate(&self, source: &ImageSource) -> Result<Located, Error> {
         let size = source.size();
         let scale = self.scale_of(source)?;
-        let (ImageMaps { maps, mean, channels }, missing) = self.maps(source, scale)?;
+        let (mut found, mut searched, mut missing) = (Vec::new(), 0.0_f64, Vec::new());
+        for factor in &self.options.scales {
+            let (maps, part, damaged) = self.maps(source, scale * factor)?;
+            found.push(maps);
+            searched = searched.max(part);
+            for part in damaged {
+                if !missing.contains(&part) {
+                    missing.push(part);
+                }
+            }
+        }
+        let sought: Vec<ClassId> = self.model.spec.sought_classes().map(|(id, _)| id).collect();
+        let ImageMaps { maps, mean, channels } = fused(found, &sought);
         let margins = self.calibrated(margins(&maps));
         let regions = self.regions(&margins, size, self.options.threshold);
-        Ok(Located { size, scale, maps, margins, mean, channels, regions, missing })
+        Ok(Located { size, scale, searched, maps, margins, mean, channels, regions, missing })
     }
 
     /// Margins whose logistic is a probability, as far as the model was calibrated.
@@ -262,22 +307,32 @@ impl Locator {
         MIN_INPUT_SIDE + stride - stride / self.steps
     }
 
-    /// Size of the objects in pixels of the image that a class map lies over. Where the model doesn't know it, half a
-    /// training patch stands for it, which is what the network was shown as one thing.
+    /// Size of the objects in pixels of the image that a class map lies over, at the scale that other factors refer to.
     pub(crate) fn object_size(&self, map: &ScoreMap) -> f64 {
-        let spec = &self.model.spec;
         let stride = map.transform().stride;
         let steps = f64::from(self.steps);
         let input_pixel = stride.x.min(stride.y) * steps / self.predictor.graph().map_transform().stride.x;
-        spec.object_size.unwrap_or(f64::from(spec.patch_size) / 2.0) * input_pixel
+        self.object_in_input() * input_pixel * self.finest()
+    }
+
+    /// The factor of the finest scale, whose cells the maps have.
+    fn finest(&self) -> f64 {
+        self.options.scales.iter().copied().fold(0.0, f64::max)
+    }
+
+    /// Size of the objects in pixels of the network's input. Where the model doesn't know it, half a training patch stands
+    /// for it, which is what the network was shown as one thing.
+    fn object_in_input(&self) -> f64 {
+        let spec = &self.model.spec;
+        spec.object_size.unwrap_or(f64::from(spec.patch_size) / 2.0)
     }
 
     /// How regions of a class are told apart: peaks nearer than three quarters of an object are one region, and one
     /// that covers less than a ninth of the object's square is debris or an edge, not an object. A map answers about a
     /// twentieth of an object beyond it. All three were chosen on training and validation images. What the regions are does
-    /// not depend on the temperature.
+    /// not depend on the temperature. Of several scales the smallest objects count, or those that touch would be taken for one.
     pub(crate) fn region_config(&self, class: &ClassSpec, margin: &ScoreMap, threshold: f64) -> RegionConfig {
-        let object = self.object_size(margin);
+        let object = self.object_size(margin) / self.finest();
         RegionConfig {
             threshold,
             min_distance: 0.75 * object,
@@ -287,24 +342,57 @@ impl Locator {
         }
     }
 
-    fn maps(&self, source: &ImageSource, scale: f64) -> Result<(ImageMaps, Vec<Rect>), Error> {
+    /// What is to be searched of a slide: where an object's width around a cell holds tissue. Of other images all. With it comes
+    /// what of the image is damaged, among that which was looked at for this.
+    fn parts(&self, source: &ImageSource, input_size: Size) -> Result<(Vec<Part>, Vec<Rect>), Error> {
+        let (graph, size) = (self.predictor.graph(), source.size());
+        let map = graph.output_size(input_size).map_err(NetError::from)?;
+        if self.options.everything || size.area() <= SLIDE_PIXELS {
+            return Ok((vec![Part::whole(input_size, map)], Vec::new()));
+        }
+        let scale = pixels_per_pixel(input_size, size);
+        let object = self.object_in_input() / scale.x.min(scale.y);
+        let tissue = TissueMask::new(source, object)?;
+        let Point { x, y } = self.model.spec.displacement;
+        let reach = 2.0 * (object + graph.map_transform().stride.x / scale.x.min(scale.y));
+        let wanted = |in_input: Point| {
+            let place = Point::new((in_input.x + x) / scale.x, (in_input.y + y) / scale.y);
+            tissue.any_in(Rect::around(place, reach, reach))
+        };
+        let least = self.least_side();
+        Ok((parts(graph, input_size, map, least, wanted), tissue.missing().to_vec()))
+    }
+
+    /// The maps of an image at a scale, the part of it that was searched, and what of it is damaged.
+    fn maps(&self, source: &ImageSource, scale: f64) -> Result<(ImageMaps, f64, Vec<Rect>), Error> {
         let size = source.size();
         let side = |pixels: u32| ((f64::from(pixels) * scale).round() as u32).max(self.least_side());
         let input_size = Size::new(side(size.width), side(size.height));
-        let input = (source, input_size);
-        let progress = self.progress.begin(size.area());
-        let (found, missing) =
-            interleaved_maps(&self.predictor, input, self.steps, self.options.channels, &progress)?;
-        let scale_x = f64::from(input_size.width) / f64::from(size.width);
-        let scale_y = f64::from(input_size.height) / f64::from(size.height);
+        let (parts, mut missing) = self.parts(source, input_size)?;
+        let pixels: u64 = parts.iter().map(|part| part.size.area()).sum();
+        let searched = (pixels as f64 / input_size.area() as f64).min(1.0);
+        let (steps, channels, progress) =
+            (self.steps, self.options.channels, self.progress.begin(size.area()));
+        let (found, damaged) =
+            maps_of_parts(&self.predictor, (source, input_size), &parts, steps, channels, &progress)?;
+        missing.extend(damaged);
+        let scale = pixels_per_pixel(input_size, size);
         let Point { x, y } = self.model.spec.displacement;
-        let displacement = Point::new(x / scale_x, y / scale_y);
-        let place = |map: ScoreMap| map.for_scaled_input(scale_x, scale_y).moved(displacement);
+        let displacement = Point::new(x / scale.x, y / scale.y);
+        let place = |map: ScoreMap| map.for_scaled_input(scale.x, scale.y).moved(displacement);
         let maps = ImageMaps {
             maps: found.maps.into_iter().map(place).collect(),
             mean: place(found.mean),
             channels: found.channels.into_iter().map(|(channel, map)| (channel, place(map))).collect(),
         };
-        Ok((maps, missing))
+        Ok((maps, searched, missing))
     }
+}
+
+/// Pixels of the network's input per pixel of the image, along x and y.
+fn pixels_per_pixel(input: Size, image: Size) -> Point {
+    Point::new(
+        f64::from(input.width) / f64::from(image.width),
+        f64::from(input.height) / f64::from(image.height),
+    )
 }

@@ -57,11 +57,12 @@ fn describe(model: &Model) -> Result<(ArchName, usize, String), Error> {
         |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.3}"));
     let _ = writeln!(
         text,
-        "patches of {0}x{0}, object size {1}, image scale {2}\ntrained for {3} epochs on {4} patches, seed {5}, \
-         weights from {6}\n",
+        "patches of {0}x{0}, object size {1}, image scale {2}, microns per pixel {3}\ntrained for {4} epochs on \
+         {5} patches, seed {6}, weights from {7}\n",
         spec.patch_size,
         known(spec.object_size),
         known(spec.image_scale),
+        known(spec.microns_per_pixel),
         spec.provenance.epochs,
         spec.provenance.train_patches,
         spec.provenance.seed,

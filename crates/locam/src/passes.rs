@@ -2,11 +2,13 @@
 
 use crate::Error;
 use crate::input_rows::InputRows;
+use crate::parts::Part;
 use crate::progress::ImageProgress;
 use locam_arch::Graph;
-use locam_core::{Rect, ScoreMap, Size};
+use locam_core::{MapTransform, Point, Rect, ScoreMap, Size};
 use locam_data::ImageSource;
-use locam_net::{ChannelChoice, ImageMaps, Predictor, class_maps};
+use locam_net::{ChannelChoice, ImageMaps, NetError, Predictor, class_maps};
+use std::ops::Range;
 
 /// Cells per stride of the network that maps at `stride` have along one axis.
 ///
@@ -23,33 +25,84 @@ pub(crate) fn map_steps(graph: &Graph, stride: Option<u32>) -> Result<u32, Error
     })
 }
 
-/// The maps of an image scaled to `input_size`, of which class maps have `steps` cells per stride of the network along both
-/// axes, and the parts of the image that are damaged, in its pixels.
+/// The maps of a part of an image scaled to `input_size`, of which class maps have `steps` cells per stride of the network
+/// along both axes, and what of the image is damaged, in its pixels.
 ///
-/// The image is searched once for every step along both axes, with as many of its first columns and rows left out, and the
+/// The part is searched once for every step along both axes, with as many of its first columns and rows left out, and the
 /// cells of all passes taken in turn. Those of the first pass, the network's own, are part of the finer map, bit for bit.
 /// The mean and single channels are the first pass's.
 pub(crate) fn interleaved_maps(
     predictor: &Predictor,
     (source, input_size): (&ImageSource, Size),
+    part: &Part,
     steps: u32,
     channels: ChannelChoice,
     progress: &ImageProgress<'_>,
 ) -> Result<(ImageMaps, Vec<Rect>), Error> {
-    let part = 1.0 / f64::from(steps * steps);
-    let mut rows = InputRows::new(source, input_size, (0, 0)).watched_by(progress, part);
+    let of_all = 1.0 / f64::from(steps * steps);
+    let mut rows = InputRows::new(source, input_size, part, (0, 0)).watched_by(progress, of_all);
     let first = class_maps(predictor, &mut rows, channels)?;
     let missing = rows.into_missing();
     let step = predictor.graph().map_transform().stride.x as u32 / steps;
     let mut passes: Vec<Vec<ScoreMap>> = first.maps.into_iter().map(|map| vec![map]).collect();
     for (row, column) in (0..steps).flat_map(|row| (0..steps).map(move |column| (row, column))).skip(1) {
-        let rows = InputRows::new(source, input_size, (column * step, row * step));
-        let mut rows = rows.watched_by(progress, part);
+        let rows = InputRows::new(source, input_size, part, (column * step, row * step));
+        let mut rows = rows.watched_by(progress, of_all);
         let found = class_maps(predictor, &mut rows, ChannelChoice::None)?;
         passes.iter_mut().zip(found.maps).for_each(|(passes, map)| passes.push(map));
     }
     let maps = passes.iter().map(|passes| ScoreMap::interleave(passes, steps)).collect();
     Ok((ImageMaps { maps, mean: first.mean, channels: first.channels }, missing))
+}
+
+/// The maps of an image scaled to `input_size`, put together from those of its parts, and what of the image is damaged. Cells
+/// outside the parts are not numbers. Single channels are only kept where one part is the whole.
+pub(crate) fn maps_of_parts(
+    predictor: &Predictor,
+    input: (&ImageSource, Size),
+    parts: &[Part],
+    steps: u32,
+    channels: ChannelChoice,
+    progress: &ImageProgress<'_>,
+) -> Result<(ImageMaps, Vec<Rect>), Error> {
+    if let [part] = parts
+        && part.size == input.1
+    {
+        return interleaved_maps(predictor, input, part, steps, channels, progress);
+    }
+    let (coarse, fine) = (map_at(predictor.graph(), input.1, 1)?, map_at(predictor.graph(), input.1, steps)?);
+    let mut whole = ImageMaps { maps: vec![fine; predictor.classes()], mean: coarse, channels: Vec::new() };
+    let mut missing = Vec::new();
+    for part in parts {
+        let (found, damaged) =
+            interleaved_maps(predictor, input, part, steps, ChannelChoice::None, progress)?;
+        let stride = predictor.graph().map_transform().stride.x as u32;
+        let keep = |whole: &mut ScoreMap, found: &ScoreMap, steps: u32| {
+            let cells = |cells: &Range<u32>, all: u32| cells.start * steps..(cells.end * steps).min(all);
+            let columns = cells(&part.columns, whole.size().width);
+            let rows = cells(&part.rows, whole.size().height);
+            let begin = (part.left / stride * steps, part.top / stride * steps);
+            whole.copy_from(found, (columns.start - begin.0, rows.start - begin.1), columns, rows);
+        };
+        whole.maps.iter_mut().zip(&found.maps).for_each(|(whole, found)| keep(whole, found, steps));
+        keep(&mut whole.mean, &found.mean, 1);
+        missing.extend(damaged);
+    }
+    Ok((whole, missing))
+}
+
+/// A class map of which nothing is known yet, with `steps` cells per stride.
+fn map_at(graph: &Graph, input: Size, steps: u32) -> Result<ScoreMap, Error> {
+    let MapTransform { first_center, stride } = graph.map_transform();
+    let shift = stride.x as u32 / steps;
+    let mut size = Size::new(0, 0);
+    for pass in 0..steps {
+        let input = Size::new(input.width - pass * shift, input.height - pass * shift);
+        let pass = graph.output_size(input).map_err(NetError::from)?;
+        size = Size::new(size.width + pass.width, size.height + pass.height);
+    }
+    let stride = Point::new(stride.x / f64::from(steps), stride.y / f64::from(steps));
+    Ok(ScoreMap::unsearched(size, MapTransform { first_center, stride }))
 }
 
 #[cfg(test)]
@@ -62,6 +115,10 @@ mod tests {
 
     fn predictor(arch: ArchName) -> Predictor {
         Predictor::new(&crate::testing::model(arch), &Compute::Cpu, Precision::F32).unwrap()
+    }
+
+    fn whole_part(predictor: &Predictor, size: Size) -> Part {
+        Part::whole(size, predictor.graph().output_size(size).unwrap())
     }
 
     /// What a pass over a whole image in memory gives.
@@ -88,8 +145,9 @@ mod tests {
             let choice = ChannelChoice::Strongest(3);
             let progress = Progress::default();
             let image_progress = progress.begin(1_000_000);
+            let part = whole_part(&predictor, size);
             let (found, missing) =
-                interleaved_maps(&predictor, (&source, size), 1, choice, &image_progress).unwrap();
+                interleaved_maps(&predictor, (&source, size), &part, 1, choice, &image_progress).unwrap();
             assert!(progress.searched() > 999_000, "{}", progress.searched());
             let scaled = locam_data::resize(&image, size).unwrap();
             assert_eq!(found, whole_maps(&predictor, &scaled, choice), "{size}");
@@ -107,8 +165,9 @@ mod tests {
             let predictor = predictor(arch);
             let progress = Progress::default();
             let maps = |steps| {
-                let (input, choice) = ((&source, size), ChannelChoice::None);
-                interleaved_maps(&predictor, input, steps, choice, &progress.begin(1)).unwrap().0
+                let (input, part) = ((&source, size), whole_part(&predictor, size));
+                let (choice, progress) = (ChannelChoice::None, progress.begin(1));
+                interleaved_maps(&predictor, input, &part, steps, choice, &progress).unwrap().0
             };
             let own = whole_maps(&predictor, &scaled, ChannelChoice::None);
             for steps in [2, 4] {
@@ -136,6 +195,54 @@ mod tests {
                     }
                 }
                 assert_eq!((fine.mean, fine.channels), (own.mean.clone(), own.channels.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn parts_have_the_cells_of_the_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image.png");
+        let size = Size::new(1031, 903);
+        let noise = |x: u32, y: u32| (x.wrapping_mul(0x9E37_79B1) ^ y.wrapping_mul(0x85EB_CA77)) >> 13;
+        let pixel = |x, y| image::Rgb([noise(x, y) as u8, noise(y, x + 7) as u8, (x * y / 5) as u8]);
+        RgbImage::from_fn(size.width, size.height, pixel).save(&path).unwrap();
+        let source = ImageSource::open(&path).unwrap();
+        let progress = Progress::default();
+        for (arch, steps) in [
+            (ArchName::Resnet18, 2),
+            (ArchName::Resnet18, 1),
+            (ArchName::Vgg16, 1),
+            (ArchName::Squeezenet1_1, 2),
+            (ArchName::MobilenetV2, 1),
+        ] {
+            let predictor = predictor(arch);
+            let graph = predictor.graph();
+            let map = graph.output_size(size).unwrap();
+            let near = |center: Point| {
+                center.distance(Point::new(40.0, 60.0)) < 50.0
+                    || center.distance(Point::new(970.0, 870.0)) < 60.0
+            };
+            let parts = crate::parts::parts(graph, size, map, 240, near);
+            assert_eq!(parts.len(), 2, "{arch}: {parts:?}");
+            let of = |parts: &[Part]| {
+                let (input, choice) = ((&source, size), ChannelChoice::None);
+                maps_of_parts(&predictor, input, parts, steps, choice, &progress.begin(1)).unwrap().0
+            };
+            let (whole, found) = (of(&[Part::whole(size, map)]), of(&parts));
+            let pairs = whole.maps.iter().zip(&found.maps).chain([(&whole.mean, &found.mean)]);
+            for (whole, found) in pairs {
+                assert_eq!((found.size(), found.transform()), (whole.size(), whole.transform()));
+                let largest = whole.values().iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+                let (mut kept, mut off) = (0, 0.0_f32);
+                for (&whole, &found) in whole.values().iter().zip(found.values()) {
+                    if !found.is_nan() {
+                        kept += 1;
+                        off = off.max((whole - found).abs() / largest);
+                    }
+                }
+                assert!(off < 1e-5, "{arch}, {steps}: {off}");
+                assert!((4..whole.values().len() / 4).contains(&kept), "{arch}, {steps}: {kept} cells");
             }
         }
     }

@@ -21,6 +21,8 @@ pub enum LocateEvent<'a> {
         path: &'a Path,
         /// Regions per sought class.
         found: BTreeMap<String, usize>,
+        /// The part of it that was searched, in 0..=1; the rest is glass.
+        searched: f64,
         /// Reading and searching.
         seconds: f64,
     },
@@ -180,7 +182,8 @@ impl Run<'_> {
         }
         summary.located += 1;
         summary.regions += located.regions.len();
-        (self.observe)(LocateEvent::Located { path, found: counts(self.locator, &located.regions), seconds });
+        let (found, searched) = (counts(self.locator, &located.regions), located.searched);
+        (self.observe)(LocateEvent::Located { path, found, searched, seconds });
         Ok(())
     }
 

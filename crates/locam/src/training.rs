@@ -5,11 +5,12 @@ use crate::{Error, pictures};
 use image::RgbImage;
 use locam_core::{ClassSpec, Size};
 use locam_data::{
-    AUGMENT_MARGIN, Background, DEFAULT_MEMORY_BUDGET, Dataset, Patch, PatchPlan, PatchSet, PatchStore,
-    Problem, Split, SplitPlan, assign_splits, plan_patches,
+    AUGMENT_MARGIN, Background, DEFAULT_MEMORY_BUDGET, Dataset, ImageSource, Patch, PatchPlan, PatchSet,
+    PatchStore, Problem, Split, SplitPlan, assign_splits, plan_patches,
 };
 use locam_net::DeviceChoice;
 use locam_train::{Observer, Outcome, Run, RunFolder, Start, TrainConfig, TrainData, train};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -89,7 +90,16 @@ pub(crate) fn prepare_checked(
     let image_scale = image_scale(&train, config.patch_size);
     let classes = set.classes.iter().map(|class| ClassSpec::new(&class.name, class.background));
     let object_size = object_size(&set, config, image_scale);
-    let data = TrainData { classes: classes.collect(), train, val, test, object_size, image_scale };
+    let microns_per_pixel = microns_per_pixel(&train, config, image_scale);
+    let data = TrainData {
+        classes: classes.collect(),
+        train,
+        val,
+        test,
+        object_size,
+        image_scale,
+        microns_per_pixel,
+    };
     Ok(Prepared { data, problems, images })
 }
 
@@ -129,6 +139,22 @@ fn object_size(set: &PatchSet, config: &TrainConfig, image_scale: Option<f64>) -
     Some(config.patches.object_size.or(set.object_size)? * image_scale?)
 }
 
+/// Microns per network input pixel: as the user says, or as all images do.
+fn microns_per_pixel(store: &PatchStore, config: &TrainConfig, image_scale: Option<f64>) -> Option<f64> {
+    let of = |path: &Path| ImageSource::open(path).ok()?.microns_per_pixel();
+    let paths: BTreeSet<&Path> = store.patches().iter().map(|patch| patch.path.as_path()).collect();
+    let said = || {
+        let first = of(paths.first()?)?;
+        paths.iter().all(|path| of(path).is_some_and(|microns| is_near(microns, first))).then_some(first)
+    };
+    Some(config.patches.microns_per_pixel.or_else(said)? / image_scale?)
+}
+
+/// Whether two sizes differ by no more than a fiftieth, as far as objects may do without being scaled apart.
+fn is_near(size: f64, other: f64) -> bool {
+    (size - other).abs() * 50.0 <= other
+}
+
 /// Network input pixels per source pixel, where at least nine in ten training patches agree on it.
 fn image_scale(store: &PatchStore, patch_size: u32) -> Option<f64> {
     let mut sides: Vec<u32> = store
@@ -141,7 +167,7 @@ fn image_scale(store: &PatchStore, patch_size: u32) -> Option<f64> {
         .collect();
     sides.sort_unstable();
     let median = *sides.get(sides.len() / 2)?;
-    let agreeing = sides.iter().filter(|&&side| side.abs_diff(median) * 50 <= median).count();
+    let agreeing = sides.iter().filter(|&&side| is_near(f64::from(side), f64::from(median))).count();
     (agreeing * 10 >= sides.len() * 9).then(|| f64::from(patch_size) / f64::from(median))
 }
 

@@ -20,15 +20,24 @@ pub(crate) fn run(args: &LocateArgs) -> Result<ExitCode> {
     let progress = image_bar(style, images.len() as u64);
     let mut tell = |event: LocateEvent<'_>| {
         match event {
-            LocateEvent::Located { path, found, seconds } if style == Style::Json => {
-                println!("{}", json!({"image": path, "regions": found, "seconds": seconds}));
+            LocateEvent::Located { path, found, searched, seconds } if style == Style::Json => {
+                println!(
+                    "{}",
+                    json!({"image": path, "regions": found, "searched": searched, "seconds": seconds})
+                );
             }
             LocateEvent::Kept { path, found } if style == Style::Json => {
                 println!("{}", json!({"image": path, "regions": found, "kept": true}));
             }
-            LocateEvent::Located { path, found, seconds } => {
+            LocateEvent::Located { path, found, searched, seconds } => {
                 let counts: Vec<_> = found.iter().map(|(class, count)| format!("{count} {class}")).collect();
-                progress.suspend(|| eprintln!("{}: {} ({seconds:.1} s)", path.display(), counts.join(", ")));
+                let counts = counts.join(", ");
+                let glass = if searched < 1.0 {
+                    format!("; {:.0} % of it searched, the rest is glass", 100.0 * searched)
+                } else {
+                    String::new()
+                };
+                progress.suspend(|| eprintln!("{}: {counts} ({seconds:.1} s{glass})", path.display()));
             }
             LocateEvent::Kept { .. } | LocateEvent::Failed { .. } => {}
         }

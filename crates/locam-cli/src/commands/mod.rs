@@ -54,8 +54,17 @@ fn open_locator(args: &LocatorArgs, channels: ChannelChoice, threshold: Option<f
     };
     let small_images = if args.upscale { SmallImages::Enlarge } else { SmallImages::Refuse };
     let precision = parse(&args.precision)?;
-    let options =
-        LocateOptions { scaling, small_images, stride: args.stride, channels, threshold, precision };
+    let options = LocateOptions {
+        scaling,
+        small_images,
+        microns_per_pixel: args.microns_per_pixel,
+        scales: args.scales.clone(),
+        stride: args.stride,
+        everything: args.everything,
+        channels,
+        threshold,
+        precision,
+    };
     let device = parse(&args.device)?;
     let locator = if let Some(folder) = &args.model {
         Locator::open(folder, device, options)?

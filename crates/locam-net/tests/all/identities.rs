@@ -22,6 +22,7 @@ pub(crate) fn model(arch: ArchName) -> Model {
         patch_size: 96,
         object_size: Some(40.0),
         image_scale: None,
+        microns_per_pixel: None,
         displacement: Point::default(),
         normalization: Normalization::Imagenet,
         resize_filter: "bilinear-antialias".to_owned(),
