@@ -22,7 +22,9 @@ pub fn margins(maps: &[ScoreMap]) -> Vec<ScoreMap> {
     let mut after = vec![f64::NEG_INFINITY; maps.len() + 1];
     for place in 0..places {
         if maps.iter().all(|map| map.values()[place].is_nan()) {
-            out.iter_mut().for_each(|out| out.push(f32::NAN));
+            for margin in &mut out {
+                margin.push(f32::NAN);
+            }
             continue;
         }
         for (logit, map) in logits.iter_mut().zip(maps) {

@@ -84,7 +84,9 @@ pub(crate) fn maps_of_parts(
             let begin = (part.left / stride * steps, part.top / stride * steps);
             whole.copy_from(found, (columns.start - begin.0, rows.start - begin.1), columns, rows);
         };
-        whole.maps.iter_mut().zip(&found.maps).for_each(|(whole, found)| keep(whole, found, steps));
+        for (whole, found) in whole.maps.iter_mut().zip(&found.maps) {
+            keep(whole, found, steps);
+        }
         keep(&mut whole.mean, &found.mean, 1);
         missing.extend(damaged);
     }
