@@ -17,6 +17,7 @@ mod arch;
 mod error;
 mod field;
 mod graph;
+mod modules;
 mod name;
 mod state;
 mod table;
@@ -26,6 +27,7 @@ pub use field::Field;
 pub use graph::{
     Conv, ConvInit, Graph, GraphBuilder, Head, HeadInit, HeadKind, INPUT_CHANNELS, Node, NodeId, Op, Pool,
 };
+pub use modules::Module;
 pub use name::ArchName;
 pub use state::{StateDict, TensorValue};
 pub use table::{LayerRow, OutputShape};

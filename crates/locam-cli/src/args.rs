@@ -90,6 +90,8 @@ Examples:
   locam train bccd --classes WBC --arch resnet18 --epochs 8 --out runs/white
   locam train patches/ --config runs/blasts/config.toml --seed 2 --out runs/second
   locam train patches/ --out runs/blasts --resume
+  locam train patches/ --weights imagenet --find-learning-rate --out rates
+  locam train patches/ --weights imagenet --freeze layer2 --layer-decay 0.8 --ema 0.99 --out runs/tuned
   locam train patches/ --folds 5 --repeats 2 --out runs/five")]
 pub(crate) struct TrainArgs {
     /// A folder of labelled patches or of annotated images, or a CSV or COCO file
@@ -111,6 +113,11 @@ pub(crate) struct TrainArgs {
     /// and train on, into `mined` in the run folder; validation images are searched before and after
     #[arg(long, value_name = "COUNT", conflicts_with_all = ["resume", "folds"])]
     pub(crate) mine: Option<usize>,
+    /// Train no model, but find its learning rate: up to 100 steps at rates that rise from 0.000001 to 10, until the loss
+    /// explodes. The rate where it falls most steeply is printed, and learning-rate.csv, .svg and .png are written to
+    /// --out
+    #[arg(long, conflicts_with_all = ["resume", "folds", "mine"])]
+    pub(crate) find_learning_rate: bool,
     /// Settings in TOML, as a run folder's config.toml; flags win over them
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -169,6 +176,28 @@ pub(crate) struct SettingArgs {
     /// Epochs over which the learning rate rises to its value; may be fractional [default: 0]
     #[arg(long)]
     pub(crate) warmup_epochs: Option<f64>,
+    /// The part of each target that is spread evenly over all classes, from 0 to below 1 [default: 0]
+    #[arg(long, value_name = "PART")]
+    pub(crate) label_smoothing: Option<f64>,
+    /// How much patches of each class count in the loss: none (all the same) or balanced (inverse to how many training
+    /// patches the class has) [default: none]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) class_weights: Option<String>,
+    /// How the patches of an epoch are drawn: shuffled (each once) or balanced (each class as often as the others; rare
+    /// patches come several times, of frequent ones each epoch shows others) [default: shuffled]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) sampling: Option<String>,
+    /// Validate and keep an exponential moving average of the weights and of batch norm's statistics with this decay, e.g.
+    /// 0.99; in the first steps the decay is (1 + steps) / (10 + steps) where that is less [default: no average]
+    #[arg(long, value_name = "DECAY")]
+    pub(crate) ema: Option<f64>,
+    /// Keep the network up to this module as the weights have it, its batch norm too: conv1, layer1 to layer4 in resnets,
+    /// features.0, features.1 and so on in the others [default: train all]
+    #[arg(long, value_name = "MODULE")]
+    pub(crate) freeze: Option<String>,
+    /// Multiply the learning rate by this from each module to the one before; the head has the full rate [default: 1]
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) layer_decay: Option<f64>,
     /// End training after so many epochs without a better one on the validation patches [default: never]
     #[arg(long, value_name = "EPOCHS")]
     pub(crate) patience: Option<usize>,
@@ -177,7 +206,8 @@ pub(crate) struct SettingArgs {
     pub(crate) normalization: Option<String>,
     /// How training patches are changed at random: the preset microscopy, photo, characters or none, or single changes
     /// separated by commas: flips, turns, rotation, tilt, scale, shift, stain, colour, light, blur, noise, jpeg,
-    /// cut-out [default: none]
+    /// cut-out, and mixup and cutmix, which blend the patches of a batch in pairs with their classes and are in no
+    /// preset [default: none]
     #[arg(long, value_name = "PRESET")]
     pub(crate) augment: Option<String>,
     /// Mirror training patches at random, whatever --augment says

@@ -120,6 +120,11 @@ impl TrainingProgress {
         Self { style, bar: ProgressBar::hidden(), epochs: 0, last_line: Instant::now() }
     }
 
+    /// Takes the bar away.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
     fn line(&self, text: &str) {
         if self.style == Style::Bar {
             self.bar.suspend(|| eprintln!("{text}"));

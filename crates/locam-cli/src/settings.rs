@@ -2,7 +2,7 @@
 
 use crate::args::{PatchArgs, SettingArgs};
 use anyhow::{Result, anyhow, bail};
-use locam::{Normalization, OptimizerName, Schedule, TrainConfig, Weights};
+use locam::{ClassWeights, Normalization, OptimizerName, Sampling, Schedule, TrainConfig, Weights};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -36,6 +36,12 @@ fn lay_settings_over(config: &mut TrainConfig, flags: &SettingArgs) -> Result<()
     set(&mut config.step_every, flags.step_every);
     set(&mut config.step_factor, flags.step_factor);
     set(&mut config.warmup_epochs, flags.warmup_epochs);
+    set(&mut config.label_smoothing, flags.label_smoothing);
+    set(&mut config.class_weights, named(flags.class_weights.as_deref(), "class weights", &CLASS_WEIGHTS)?);
+    set(&mut config.sampling, named(flags.sampling.as_deref(), "sampling", &SAMPLINGS)?);
+    config.ema = flags.ema.or(config.ema);
+    config.freeze = flags.freeze.clone().or(config.freeze.take());
+    set(&mut config.layer_decay, flags.layer_decay);
     config.patience = flags.patience.or(config.patience);
     set(&mut config.normalization, named(flags.normalization.as_deref(), "normalization", &NORMALIZATIONS)?);
     set(&mut config.augment, flags.augment.as_deref().map(FromStr::from_str).transpose()?);
@@ -64,6 +70,9 @@ const OPTIMIZERS: [(&str, OptimizerName); 3] =
     [("sgd", OptimizerName::Sgd), ("adam", OptimizerName::Adam), ("adamw", OptimizerName::AdamW)];
 const SCHEDULES: [(&str, Schedule); 3] =
     [("constant", Schedule::Constant), ("step", Schedule::Step), ("cosine", Schedule::Cosine)];
+const CLASS_WEIGHTS: [(&str, ClassWeights); 2] =
+    [("none", ClassWeights::None), ("balanced", ClassWeights::Balanced)];
+const SAMPLINGS: [(&str, Sampling); 2] = [("shuffled", Sampling::Shuffled), ("balanced", Sampling::Balanced)];
 const NORMALIZATIONS: [(&str, Normalization); 2] =
     [("unit", Normalization::Unit), ("imagenet", Normalization::Imagenet)];
 
@@ -120,6 +129,10 @@ mod tests {
             (["--normalization", "z"], "unit, imagenet"),
             (["--arch", "resnet19"], "resnet18"),
             (["--augment", "cells"], "microscopy, photo, characters, none"),
+            (["--augment", "mixups"], "mixup, cutmix"),
+            (["--class-weights", "rare"], "none, balanced"),
+            (["--sampling", "weighted"], "shuffled, balanced"),
+            (["--freeze", "layer5"], "conv1, layer1, layer2, layer3, layer4"),
         ] {
             let message = format!("{:#}", config("", &flags).unwrap_err());
             assert!(message.contains(known), "{message}");
@@ -130,5 +143,36 @@ mod tests {
     fn unknown_keys_and_impossible_values_are_errors() {
         assert!(format!("{:#}", config("epoch = 3\n", &[]).unwrap_err()).contains("epoch"));
         assert!(format!("{:#}", config("epochs = 0\n", &[]).unwrap_err()).contains("epochs"));
+        let flags = [
+            (&["--label-smoothing", "1"][..], "label_smoothing = 1"),
+            (&["--class-weights", "balanced", "--sampling", "balanced"], "class_weights = balanced"),
+            (&["--ema", "1.5"], "ema = 1.5"),
+            (&["--freeze", "layer1"], "freeze = layer1"),
+            (&["--layer-decay", "0"], "layer_decay = 0"),
+        ];
+        for (flags, named) in flags {
+            let message = format!("{:#}", config("", flags).unwrap_err());
+            assert!(message.contains(named), "{message}");
+        }
+    }
+
+    #[test]
+    fn every_flag_of_the_protocol_reaches_the_configuration() {
+        let flags = "--label-smoothing 0.1 --class-weights balanced --ema 0.99 --freeze layer2 --layer-decay 0.5 \
+                     --weights imagenet --augment mixup,cutmix";
+        let flags: Vec<&str> = flags.split_whitespace().collect();
+        let found = config("sampling = \"shuffled\"\n", &flags).unwrap();
+        let expected = TrainConfig {
+            label_smoothing: 0.1,
+            class_weights: ClassWeights::Balanced,
+            ema: Some(0.99),
+            freeze: Some("layer2".to_owned()),
+            layer_decay: 0.5,
+            weights: Weights::Imagenet,
+            augment: parse("mixup,cutmix").unwrap(),
+            ..TrainConfig::default()
+        };
+        assert_eq!(found, expected);
+        assert_eq!(config("", &["--sampling", "balanced"]).unwrap().sampling, Sampling::Balanced);
     }
 }

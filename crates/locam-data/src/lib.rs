@@ -19,6 +19,7 @@ mod patches;
 mod predictions;
 mod preview;
 mod resize;
+mod sampling;
 mod smears;
 mod source;
 mod split;
@@ -28,7 +29,7 @@ mod tissue;
 mod view;
 mod window;
 
-pub use augment::{AUGMENT_MARGIN, Augment, Change};
+pub use augment::{AUGMENT_MARGIN, Augment, Blend, Change};
 pub use contact_sheet::contact_sheet;
 pub use copies::{Copies, Fingerprint, fingerprints};
 pub use dataset::{Crop, Dataset, Item, Label, Object, Patch, Problem, Shape, Split};
@@ -44,6 +45,7 @@ pub use patches::{
 pub use predictions::{Predictions, read_predictions};
 pub use preview::preview;
 pub use resize::{RESIZE_FILTER, resize};
+pub use sampling::Sampling;
 pub use smears::{
     ALL_IDB2_SIDE, CellKind, CellNames, CellType, Smear, SmearConfig, SmearPlan, SmearSummary, StainPreset,
     VocFields, WhiteCell, generate, write_all_idb1, write_all_idb2, write_smears, write_voc,

@@ -1,8 +1,8 @@
 //! Batches of patches, built ahead by worker threads.
 
 use crate::augment::seeded;
-use crate::{Augment, DataError, PatchStore};
-use rand::seq::SliceRandom;
+use crate::sampling::Drawn;
+use crate::{Augment, Blend, DataError, PatchStore, Sampling};
 use std::iter::FusedIterator;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -25,12 +25,14 @@ pub struct LoaderConfig {
     pub seed: u64,
     /// Changes made to patches in [`Order::Shuffled`]; sequential ones stay as they are.
     pub augment: Augment,
+    /// How the patches of an epoch are drawn in [`Order::Shuffled`].
+    pub sampling: Sampling,
 }
 
 /// In which order an epoch goes through the patches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// For training: an order drawn from the seed and the epoch alone, with augmentation.
+    /// For training: samples and an order drawn from the seed and the epoch alone, with augmentation.
     Shuffled {
         /// Which pass over the data, from 0.
         epoch: usize,
@@ -40,7 +42,7 @@ pub enum Order {
 }
 
 /// Patches that go through the network together.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// The batch's place in its epoch, from 0.
     pub first: usize,
@@ -48,6 +50,8 @@ pub struct Batch {
     pub pixels: Vec<u8>,
     /// The class of each patch.
     pub labels: Vec<usize>,
+    /// What was blended into each patch.
+    pub blends: Vec<Blend>,
     /// The place in the store of each patch.
     pub indices: Vec<usize>,
 }
@@ -65,7 +69,7 @@ pub struct Batches {
 /// Everything that a worker needs.
 struct Plan {
     store: Arc<PatchStore>,
-    order: Vec<usize>,
+    order: Vec<Drawn>,
     batch_size: usize,
     augment: Augment,
     seed: u64,
@@ -101,17 +105,17 @@ pub fn batches(store: &Arc<PatchStore>, config: &LoaderConfig, order: Order, fir
 
 impl Plan {
     fn new(store: &Arc<PatchStore>, config: &LoaderConfig, order: Order) -> Self {
-        let mut indices: Vec<usize> = (0..store.len()).collect();
-        let (epoch, augment) = match order {
-            Order::Shuffled { epoch } => (epoch as u64, config.augment),
-            Order::Sequential => (0, Augment::NONE),
+        let (epoch, augment, order) = match order {
+            Order::Shuffled { epoch } => {
+                let epoch = epoch as u64;
+                let drawn = config.sampling.draw(store, &mut seeded([config.seed, epoch, SHUFFLE]));
+                (epoch, config.augment, drawn)
+            }
+            Order::Sequential => (0, Augment::NONE, (0..store.len()).map(Drawn::once).collect()),
         };
-        if let Order::Shuffled { .. } = order {
-            indices.shuffle(&mut seeded([config.seed, epoch, SHUFFLE]));
-        }
         Self {
             store: Arc::clone(store),
-            order: indices,
+            order,
             batch_size: config.batch_size.max(1),
             augment,
             seed: config.seed,
@@ -133,15 +137,17 @@ impl Plan {
     fn build(&self, place: usize) -> Result<Batch, DataError> {
         let start = place * self.batch_size;
         let end = (start + self.batch_size).min(self.order.len());
-        let indices = self.order[start..end].to_vec();
+        let drawn = &self.order[start..end];
         let side = self.store.side() as usize;
-        let mut pixels = Vec::with_capacity(indices.len() * 3 * side * side);
-        for &index in &indices {
-            let view = self.store.view(index)?;
-            self.augment.append(&mut pixels, &view, side, [self.seed, self.epoch, index as u64]);
+        let mut pixels = Vec::with_capacity(drawn.len() * 3 * side * side);
+        let keys: Vec<[u64; 3]> = drawn.iter().map(|one| [self.seed, self.epoch, one.key()]).collect();
+        for (one, &key) in drawn.iter().zip(&keys) {
+            self.augment.append(&mut pixels, &self.store.view(one.index)?, side, key);
         }
-        let labels = indices.iter().map(|&index| self.store.class_of(index).0).collect();
-        Ok(Batch { first: place, pixels, labels, indices })
+        let labels: Vec<usize> = drawn.iter().map(|one| self.store.class_of(one.index).0).collect();
+        let blends = self.augment.blend(&mut pixels, side, &labels, &keys);
+        let indices = drawn.iter().map(|one| one.index).collect();
+        Ok(Batch { first: place, pixels, labels, blends, indices })
     }
 }
 
@@ -202,7 +208,13 @@ mod tests {
     }
 
     fn config(workers: usize) -> LoaderConfig {
-        LoaderConfig { batch_size: 4, workers, seed: 7, augment: "microscopy".parse().unwrap() }
+        LoaderConfig {
+            batch_size: 4,
+            workers,
+            seed: 7,
+            augment: "microscopy,mixup,cutmix".parse().unwrap(),
+            sampling: Sampling::Shuffled,
+        }
     }
 
     fn epoch(store: &Arc<PatchStore>, config: &LoaderConfig, order: Order, first_batch: usize) -> Vec<Batch> {
@@ -257,11 +269,71 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = store(folder.path(), 30, u64::MAX);
         let order = Order::Shuffled { epoch: 2 };
-        let whole = epoch(&store, &config(2), order, 0);
-        for first_batch in 0..=whole.len() + 1 {
-            let rest = epoch(&store, &config(3), order, first_batch);
-            assert_eq!(rest, whole[first_batch.min(whole.len())..]);
+        for sampling in [Sampling::Shuffled, Sampling::Balanced] {
+            let with = |workers| LoaderConfig { sampling, ..config(workers) };
+            let whole = epoch(&store, &with(2), order, 0);
+            for first_batch in 0..=whole.len() + 1 {
+                let rest = epoch(&store, &with(3), order, first_batch);
+                assert_eq!(rest, whole[first_batch.min(whole.len())..]);
+            }
         }
+    }
+
+    /// A store of 40 patches: 25 of class 0, 11 of class 1, none of class 2, 4 of class 3.
+    fn unequal(folder: &Path) -> Arc<PatchStore> {
+        let path = folder.join("field.png");
+        RgbImage::from_fn(64, 8, |x, y| Rgb([x as u8, y as u8, 0])).save(&path).unwrap();
+        let classes = [[0].repeat(25), [1].repeat(11), [3].repeat(4)].concat();
+        let patch = |(i, class): (i64, &usize)| Patch {
+            path: path.clone(),
+            crop: Some(Crop { left: i, top: 0, side: SIDE }),
+            margin: 2,
+            class: ClassId(*class),
+            split: Split::Train,
+        };
+        let patches = (0..).zip(&classes).map(patch).collect();
+        Arc::new(PatchStore::open(patches, SIDE, u64::MAX).0)
+    }
+
+    #[test]
+    fn balanced_epochs_show_classes_equally_often_and_patches_of_a_class_evenly() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = unequal(folder.path());
+        let augment = "colour".parse().unwrap();
+        let config = LoaderConfig { sampling: Sampling::Balanced, augment, ..config(2) };
+        let (mut with_more, mut seen_of_first) = (Vec::new(), std::collections::BTreeSet::new());
+        for number in 0..12 {
+            let epoch = epoch(&store, &config, Order::Shuffled { epoch: number }, 0);
+            let labels: Vec<usize> = epoch.iter().flat_map(|batch| batch.labels.clone()).collect();
+            let of = |class| labels.iter().filter(|label| **label == class).count();
+            let counts = [of(0), of(1), of(3)];
+            assert_eq!(counts.iter().sum::<usize>(), 40);
+            assert!(counts.iter().all(|count| (13..=14).contains(count)), "{counts:?}");
+            with_more.push(counts.iter().position(|&count| count == 14).unwrap());
+            let indices: Vec<usize> = epoch.iter().flat_map(|batch| batch.indices.clone()).collect();
+            seen_of_first.extend(indices.iter().copied().filter(|&index| index < 25));
+            let times = |index| indices.iter().filter(|other| **other == index).count();
+            assert!((0..25).all(|index| times(index) <= 1));
+            assert!((25..36).all(|index| (1..=2).contains(&times(index))));
+            assert!((36..40).all(|index| (3..=4).contains(&times(index))));
+            assert!(!indices.is_sorted(), "the order is random");
+            // What comes again is changed in another way.
+            let side = 3 * (SIDE * SIDE) as usize;
+            let mut of_last: Vec<Vec<u8>> = epoch
+                .iter()
+                .flat_map(|batch| batch.pixels.chunks(side).zip(batch.indices.clone()))
+                .filter(|(_, index)| *index == 39)
+                .map(|(pixels, _)| pixels.to_vec())
+                .collect();
+            let count = of_last.len();
+            of_last.sort();
+            of_last.dedup();
+            assert!(of_last.len() > 1, "{count} times the same");
+        }
+        with_more.sort_unstable();
+        with_more.dedup();
+        assert!(with_more.len() > 1, "the remainder changes");
+        assert_eq!(seen_of_first.len(), 25, "each patch of the most frequent class comes some time");
     }
 
     #[test]

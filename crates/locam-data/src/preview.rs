@@ -11,7 +11,7 @@ use rand::seq::SliceRandom;
 const EPOCHS: u64 = 3;
 
 /// Draws up to eight training patches of each class, and under each how the first three epochs will show it to the
-/// network: the very pixels that the loader gives, with its seed.
+/// network: the very pixels that the loader gives, with its seed, before a batch's patches are blended with each other.
 ///
 /// # Errors
 /// Those of [`PatchStore::view`].
@@ -58,7 +58,7 @@ fn thumbnail(store: &PatchStore, pixels: Vec<u8>) -> Result<RgbImage, DataError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LoaderConfig, Order, Patch, Split, batches};
+    use crate::{LoaderConfig, Order, Patch, Sampling, Split, batches};
     use image::imageops::{FilterType, crop_imm, resize as enlarge};
     use locam_core::ClassId;
     use std::sync::Arc;
@@ -73,7 +73,8 @@ mod tests {
         let (store, problems) = PatchStore::open(vec![patch], THUMBNAIL, 1 << 20);
         assert!(problems.is_empty());
         let augment = "turns,colour".parse().unwrap();
-        let config = LoaderConfig { batch_size: 1, workers: 1, seed: 5, augment };
+        let config =
+            LoaderConfig { batch_size: 1, workers: 1, seed: 5, augment, sampling: Sampling::Shuffled };
         let sheet = preview(&store, &["cell".to_owned()], &config).unwrap();
         let store = Arc::new(store);
         for epoch in 0..EPOCHS as usize {

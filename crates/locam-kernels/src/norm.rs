@@ -43,11 +43,38 @@ impl BatchNorm {
         let sums = statistics.sums();
         assert!(sums.len() == weight.len() && sums.len() == bias.len(), "one weight and bias per channel");
         let count = pixels.max(1) as f64;
+        let moments = sums.iter().map(|&[sum, squares]| {
+            let mean = sum / count;
+            (mean, (squares / count - mean * mean).max(0.0))
+        });
+        self.set_moments(moments, weight, bias, epsilon);
+    }
+
+    /// Takes up a mean and a variance per channel, such as the running ones.
+    ///
+    /// # Panics
+    /// If the slices differ in length.
+    pub fn set_fixed(&mut self, mean: &[f32], variance: &[f32], weight: &[f32], bias: &[f32], epsilon: f64) {
+        let channels = mean.len();
+        assert!(
+            [variance, weight, bias].iter().all(|values| values.len() == channels),
+            "one value of each per channel"
+        );
+        let moments =
+            mean.iter().zip(variance).map(|(&mean, &variance)| (f64::from(mean), f64::from(variance)));
+        self.set_moments(moments, weight, bias, epsilon);
+    }
+
+    fn set_moments(
+        &mut self,
+        moments: impl Iterator<Item = (f64, f64)>,
+        weight: &[f32],
+        bias: &[f32],
+        epsilon: f64,
+    ) {
         let per_channel = [&mut self.mean, &mut self.variance, &mut self.inverse_deviation, &mut self.scale];
         per_channel.into_iter().chain([&mut self.shift]).for_each(Vec::clear);
-        for ((&[sum, squares], &weight), &bias) in sums.iter().zip(weight).zip(bias) {
-            let mean = sum / count;
-            let variance = (squares / count - mean * mean).max(0.0);
+        for (((mean, variance), &weight), &bias) in moments.zip(weight).zip(bias) {
             let inverse = 1.0 / (variance + epsilon).sqrt();
             let scale = f64::from(weight) * inverse;
             self.mean.push(mean as f32);

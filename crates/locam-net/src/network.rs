@@ -134,6 +134,34 @@ impl Network {
         self.logits_from_features(self.features(images))
     }
 
+    /// Keeps the tensors of some layers, told by their keys, as they are: no gradient is made for them, and batch
+    /// normalisation uses its running statistics and leaves them.
+    #[must_use]
+    pub fn freeze_layers(mut self, is_frozen: impl Fn(&str) -> bool) -> Self {
+        let graph = Arc::clone(&self.graph);
+        let convs = graph.nodes().iter().filter_map(|node| conv_key(&node.op)).zip(self.convs);
+        let norms = graph.nodes().iter().filter_map(|node| norm_key(&node.op)).zip(self.norms);
+        self.convs = convs.map(|(key, conv)| if is_frozen(key) { conv.freeze() } else { conv }).collect();
+        self.norms = norms.map(|(key, norm)| if is_frozen(key) { norm.freeze() } else { norm }).collect();
+        self
+    }
+
+    /// The ids of all parameters with the keys of their layers.
+    pub fn parameter_ids(&self) -> Vec<(String, ParamId)> {
+        let nodes = || self.graph.nodes().iter();
+        let mut ids = Vec::new();
+        for (conv, key) in self.convs.iter().zip(nodes().filter_map(|node| conv_key(&node.op))) {
+            ids.push((key.to_owned(), conv.weight.id));
+            ids.extend(conv.bias.iter().map(|bias| (key.to_owned(), bias.id)));
+        }
+        for (norm, key) in self.norms.iter().zip(nodes().filter_map(|node| norm_key(&node.op))) {
+            ids.extend([(key.to_owned(), norm.gamma.id), (key.to_owned(), norm.beta.id)]);
+        }
+        let head = &self.graph.head().key;
+        ids.extend([(head.clone(), self.head_weight.id), (head.clone(), self.head_bias.id)]);
+        ids
+    }
+
     /// A copy of all tensors under torchvision's names, batch normalisation's running statistics included.
     ///
     /// `num_batches_tracked`, which `PyTorch` counts and does not need, is left out; `PyTorch` loads it as zero.
@@ -164,6 +192,14 @@ impl Network {
         state.insert(format!("{}.bias", head.key), read(self.head_bias.val()));
         state
     }
+}
+
+fn conv_key(op: &Op) -> Option<&str> {
+    if let Op::Conv2d(conv) = op { Some(&conv.key) } else { None }
+}
+
+fn norm_key(op: &Op) -> Option<&str> {
+    if let Op::BatchNorm { key, .. } = op { Some(key) } else { None }
 }
 
 /// Runs a layer without weights.

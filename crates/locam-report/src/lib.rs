@@ -36,8 +36,8 @@ pub use npy::write_npy;
 pub use overlay::{DEFAULT_LONGEST_SIDE, Overlay};
 pub use panel::Panel;
 pub use plots::{
-    EpochRecord, Plot, ReliabilityOf, confusion_plot, froc_plot, precision_recall_plot, reliability_plot,
-    training_curves,
+    EpochRecord, Plot, RateLoss, ReliabilityOf, confusion_plot, froc_plot, learning_rate_plot,
+    precision_recall_plot, reliability_plot, training_curves,
 };
 pub use predictions::{ImageRecord, read_json, write_csv, write_json};
 pub use records::Records;

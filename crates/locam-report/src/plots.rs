@@ -10,7 +10,10 @@ use std::io::Cursor;
 mod confusion;
 mod curves;
 mod lines;
+mod rates;
 mod reliability;
+
+pub use rates::RateLoss;
 
 const TEXT: RGBColor = RGBColor(32, 33, 36);
 const GRID: RGBColor = RGBColor(226, 228, 232);
@@ -112,6 +115,14 @@ pub fn precision_recall_plot(classes: &[(String, Vec<PrecisionRecall>)]) -> Resu
 /// When the plotting library fails.
 pub fn froc_plot(classes: &[(String, Vec<FrocPoint>)]) -> Result<Plot, ReportError> {
     render("the free-response curve", &lines::froc(classes))
+}
+
+/// The losses of a learning-rate range test over the learning rate, with a mark at the one that is suggested.
+///
+/// # Errors
+/// When the plotting library fails.
+pub fn learning_rate_plot(steps: &[RateLoss], suggestion: Option<f64>) -> Result<Plot, ReportError> {
+    render("the loss over the learning rate", &rates::Rates::new(steps, suggestion))
 }
 
 /// What can be drawn on every backend.
@@ -238,6 +249,21 @@ mod tests {
         let place = FrocPoint { score: 1.0, false_alarms_per_image: 30.0, sensitivity: 0.5 };
         assert!(froc_plot(&[("blast".to_owned(), vec![place])]).unwrap().svg.contains("false alarms"));
         assert!(froc_plot(&[]).is_ok() && precision_recall_plot(&[]).is_ok());
+    }
+
+    #[test]
+    fn learning_rates_are_labelled_by_powers_of_ten_and_broken_losses_left_out() {
+        let step = |i: i32| {
+            let loss = if i == 5 { f64::NAN } else { 1.0 / f64::from(i + 1) };
+            RateLoss { learning_rate: 10f64.powi(i - 6), loss, smoothed_loss: loss }
+        };
+        let steps: Vec<RateLoss> = (0..7).map(step).collect();
+        let plot = learning_rate_plot(&steps, Some(1e-3)).unwrap();
+        for text in ["0.001", "0.000001", "learning rate", "suggestion: 1.0e-3"] {
+            assert!(plot.svg.contains(text), "{text}: {}", plot.svg);
+        }
+        assert!(!learning_rate_plot(&steps[..1], None).unwrap().svg.contains("suggestion"));
+        assert!(learning_rate_plot(&[], None).is_ok());
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) struct Backward<'a> {
     pub(crate) parameters: &'a mut Parameters,
     pub(crate) images: (Extent, &'a Buffer<f32>),
     pub(crate) values: &'a [Value],
+    /// Per value whether no layer before it is trained, so that nobody asks for its gradient.
+    pub(crate) frozen: &'a [bool],
     /// Per value its gradient so far.
     pub(crate) pending: Vec<Option<Rc<Buffer<f32>>>>,
     /// Per value how many readers have not yet added to its gradient.
@@ -90,22 +92,24 @@ impl Backward<'_> {
         };
         let to_weight = self.parameters.gradient(layer.weight);
         layer.gradients.to_weight(extent, from, &before, to_weight, self.workspace)?;
-        if input != NodeId(0) {
-            self.write(input, makers, |value, to, workspace| {
-                layer.gradients.to_input(value.extent, &before, to, workspace)
-            })?;
-        }
+        self.write(input, makers, |value, to, workspace| {
+            layer.gradients.to_input(value.extent, &before, to, workspace)
+        })?;
         self.pool.give(before);
         Ok(())
     }
 
-    /// Lets a layer write the gradient to its input; as the last one to add to that, it carries the sum on its way.
+    /// Lets a layer write the gradient to its input, where that is asked for; as the last one to add to that, it carries
+    /// the sum on its way.
     fn write(
         &mut self,
         input: NodeId,
         makers: &mut [Layer],
         write: impl FnOnce(&Value, InputGradient<'_>, &mut GradientWorkspace) -> Result<(), KernelError>,
     ) -> Result<(), InferError> {
+        if self.frozen[input.0] {
+            return Ok(());
+        }
         self.readers[input.0] -= 1;
         let addend = self.pending[input.0].take();
         let value = &self.values[input.0];
@@ -125,13 +129,17 @@ impl Backward<'_> {
         Ok(())
     }
 
-    /// Adds to a value's gradient, and carries the sum where this was the last reader.
+    /// Adds to a value's gradient, where that is asked for, and carries the sum where this was the last reader.
     pub(crate) fn add(
         &mut self,
         value: NodeId,
         gradient: Rc<Buffer<f32>>,
         makers: &mut [Layer],
     ) -> Result<(), InferError> {
+        if self.frozen[value.0] {
+            self.pool.give(gradient);
+            return Ok(());
+        }
         self.readers[value.0] -= 1;
         let mut total = gradient;
         if let Some(before) = self.pending[value.0].take() {

@@ -31,7 +31,7 @@ impl Forward<'_> {
         let mut output = std::mem::take(&mut self.values[layer.output.0].buffer);
         output.resize(extent.values(channels)?);
         match &mut layer.work {
-            LayerWork::Conv(conv) => self.conv(conv, layer.input, extent, &mut output)?,
+            LayerWork::Conv(conv) => self.conv(conv, layer.frozen, layer.input, extent, &mut output)?,
             LayerWork::MaxPool { params, places } => {
                 places.resize(output.len());
                 let from = &self.values[layer.input.0].buffer;
@@ -54,6 +54,7 @@ impl Forward<'_> {
     fn conv(
         &mut self,
         layer: &mut ConvLayer,
+        frozen: bool,
         input: NodeId,
         extent: Extent,
         output: &mut Buffer<f32>,
@@ -73,12 +74,14 @@ impl Forward<'_> {
         };
         norm.before.resize(output.len());
         let plain = Output::plain(&mut norm.before, channels);
-        let to = Output { bias, statistics: Some(&mut norm.statistics), ..plain };
+        let to = Output { bias, statistics: (!frozen).then_some(&mut norm.statistics), ..plain };
         layer.conv.run(read, from, to, self.workspace)?;
-        let (weight, shift) = (self.parameters.values(norm.weight), self.parameters.values(norm.bias));
-        let pixels = extent.pixels();
-        norm.norm.set(&norm.statistics, pixels, weight, shift, Graph::BATCH_NORM_EPSILON);
-        norm.update_running(pixels, Graph::BATCH_NORM_MOMENTUM);
+        if !frozen {
+            let (weight, shift) = (self.parameters.values(norm.weight), self.parameters.values(norm.bias));
+            let pixels = extent.pixels();
+            norm.norm.set(&norm.statistics, pixels, weight, shift, Graph::BATCH_NORM_EPSILON);
+            norm.update_running(pixels, Graph::BATCH_NORM_MOMENTUM);
+        }
         Ok(norm.norm.apply(self.isa, &norm.before, residual, layer.activation, output)?)
     }
 }

@@ -1,5 +1,5 @@
 use crate::parameters::{ParameterId, Parameters};
-use locam_arch::{Conv, NodeId, Pool, StateDict, TensorValue};
+use locam_arch::{Conv, Graph, NodeId, Pool, StateDict, TensorValue};
 use locam_infer::{InferError, Stage, Work, conv_params, tensor};
 use locam_kernels::{
     Activation, Algorithm, BatchNorm, Buffer, ConvGradients, ConvParams, Convolution, Isa, NormGradient,
@@ -12,6 +12,9 @@ pub(crate) struct Layer {
     pub(crate) work: LayerWork,
     pub(crate) input: NodeId,
     pub(crate) output: NodeId,
+    /// Whether it stays as it is, as do all layers before it: it gets no gradient, and batch normalisation uses its
+    /// running statistics.
+    pub(crate) frozen: bool,
     /// Two sums per channel over the gradient of the output.
     pub(crate) sums: Statistics,
 }
@@ -73,7 +76,19 @@ impl Layer {
                 LayerWork::Conv(Box::new(layer))
             }
         };
-        Ok(Self { work, input: stage.input, output: stage.output, sums: Statistics::default() })
+        let (input, output) = (stage.input, stage.output);
+        Ok(Self { work, input, output, frozen: false, sums: Statistics::default() })
+    }
+
+    /// The values that it reads.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = NodeId> {
+        let (parts, residual) = match &self.work {
+            LayerWork::Conv(conv) => (&[][..], conv.residual),
+            LayerWork::MaxPool { .. } => (&[][..], None),
+            // The first part is the input.
+            LayerWork::Concat(parts) => (&parts[1..], None),
+        };
+        std::iter::once(self.input).chain(residual).chain(parts.iter().copied())
     }
 }
 
@@ -108,6 +123,20 @@ impl ConvLayer {
 
     pub(crate) fn params(&self) -> ConvParams {
         self.conv.params()
+    }
+
+    /// Whether its own numbers stay as they are.
+    pub(crate) fn is_frozen(&self, parameters: &Parameters) -> bool {
+        parameters.is_frozen(self.weight)
+    }
+
+    /// Lets batch normalisation use its running statistics.
+    pub(crate) fn fix_norm(&mut self, parameters: &Parameters) {
+        if let Some(norm) = &mut self.norm {
+            let (weight, bias) = (parameters.values(norm.weight), parameters.values(norm.bias));
+            let (mean, variance) = (&norm.running_mean, &norm.running_variance);
+            norm.norm.set_fixed(mean, variance, weight, bias, Graph::BATCH_NORM_EPSILON);
+        }
     }
 
     /// Makes the weights ready for a step.

@@ -11,10 +11,12 @@
 mod backward;
 mod forward;
 mod layer;
+mod loss;
 mod optimizer;
 mod parameters;
 mod pool;
 mod trainer;
 
+pub use loss::{CrossEntropy, Targets};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use trainer::{Outcome, Trainer};

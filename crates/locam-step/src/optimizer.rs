@@ -53,9 +53,10 @@ impl Optimizer {
         state.steps += 1;
         match self {
             Self::Sgd { momentum, weight_decay } => {
-                let (momentum, decay, rate) = (momentum as f32, weight_decay as f32, learning_rate as f32);
-                for (Parameter { values, gradient, .. }, first) in parameters.iter_mut().zip(&mut state.first)
-                {
+                let (momentum, decay) = (momentum as f32, weight_decay as f32);
+                let trained = parameters.iter_mut().zip(&mut state.first).filter(|(one, _)| one.rate > 0.0);
+                for (Parameter { values, gradient, rate, .. }, first) in trained {
+                    let rate = (learning_rate * *rate) as f32;
                     let chunks = values.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
                     chunks.zip(first.par_chunks_mut(CHUNK)).for_each(|((values, gradient), first)| {
                         for ((value, gradient), change) in values.iter_mut().zip(gradient).zip(first) {
@@ -66,9 +67,7 @@ impl Optimizer {
                 }
             }
             Self::Adam { weight_decay } => adam(parameters, state, learning_rate, weight_decay, 0.0),
-            Self::AdamW { weight_decay } => {
-                adam(parameters, state, learning_rate, 0.0, weight_decay * learning_rate);
-            }
+            Self::AdamW { weight_decay } => adam(parameters, state, learning_rate, 0.0, weight_decay),
         }
     }
 }
@@ -81,13 +80,16 @@ fn adam(
     decoupled_decay: f64,
 ) {
     let steps = state.steps as f64;
-    let rate = (learning_rate / (1.0 - FIRST_DECAY.powf(steps))) as f32;
     let correction = (1.0 / (1.0 - SECOND_DECAY.powf(steps)).sqrt()) as f32;
-    let (coupled, kept) = (coupled_decay as f32, (1.0 - decoupled_decay) as f32);
+    let coupled = coupled_decay as f32;
     let (first_decay, second_decay) = (FIRST_DECAY as f32, SECOND_DECAY as f32);
     let (first_part, second_part) = ((1.0 - FIRST_DECAY) as f32, (1.0 - SECOND_DECAY) as f32);
     let moments = state.first.iter_mut().zip(&mut state.second);
-    for (Parameter { values, gradient, .. }, (first, second)) in parameters.iter_mut().zip(moments) {
+    let trained = parameters.iter_mut().zip(moments).filter(|(one, _)| one.rate > 0.0);
+    for (Parameter { values, gradient, rate, .. }, (first, second)) in trained {
+        let learning_rate = learning_rate * *rate;
+        let rate = (learning_rate / (1.0 - FIRST_DECAY.powf(steps))) as f32;
+        let kept = (1.0 - decoupled_decay * learning_rate) as f32;
         let chunks = values.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
         let moments = first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK));
         chunks.zip(moments).for_each(|((values, gradient), (first, second))| {

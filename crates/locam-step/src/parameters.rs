@@ -13,6 +13,8 @@ pub(crate) struct Parameter {
     shape: Vec<usize>,
     /// A convolution's weight is kept in the kernels' order.
     conv: Option<ConvParams>,
+    /// What the learning rate is multiplied by; 0 where it stays as it is.
+    pub(crate) rate: f64,
     pub(crate) values: Buffer<f32>,
     pub(crate) gradient: Buffer<f32>,
 }
@@ -38,7 +40,7 @@ impl Parameters {
             None => Buffer::from_slice(values),
         };
         let gradient = Buffer::zeroed(values.len());
-        self.all.push(Parameter { key, shape: shape.to_vec(), conv, values, gradient });
+        self.all.push(Parameter { key, shape: shape.to_vec(), conv, rate: 1.0, values, gradient });
         Ok(ParameterId(self.all.len() - 1))
     }
 
@@ -52,6 +54,18 @@ impl Parameters {
 
     pub(crate) fn gradient(&mut self, id: ParameterId) -> &mut [f32] {
         &mut self.all[id.0].gradient
+    }
+
+    /// Whether a parameter stays as it is.
+    pub(crate) fn is_frozen(&self, id: ParameterId) -> bool {
+        self.all[id.0].rate == 0.0
+    }
+
+    /// Gives every parameter the rate of its layer, of which its own key has one part more.
+    pub(crate) fn set_rates(&mut self, rate: impl Fn(&str) -> f64) {
+        for parameter in &mut self.all {
+            parameter.rate = rate(parameter.key.rsplit_once('.').map_or("", |(layer, _)| layer));
+        }
     }
 
     /// Lengths of all parameters, in order.

@@ -1,6 +1,7 @@
 use crate::backward::Backward;
 use crate::forward::Forward;
 use crate::layer::{Layer, LayerWork};
+use crate::loss::Targets;
 use crate::optimizer::{Optimizer, OptimizerState};
 use crate::parameters::{ParameterId, Parameters};
 use crate::pool::Pool;
@@ -20,7 +21,7 @@ pub(crate) struct Value {
 /// What a training step came to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// The mean over the batch of the negative log-softmax at each image's own class, before the step.
+    /// The batch's cross-entropy with its targets, before the step.
     pub loss: f64,
     /// Per image the logits, before the step.
     pub logits: Vec<Vec<f32>>,
@@ -39,6 +40,8 @@ pub struct Trainer {
     state: OptimizerState,
     images: Buffer<f32>,
     values: Vec<Value>,
+    /// Per value whether no layer before it is trained.
+    frozen: Vec<bool>,
     workspace: Buffer<f32>,
     gradient_workspace: GradientWorkspace,
     pool: Pool,
@@ -80,10 +83,36 @@ impl Trainer {
             parameters,
             images: Buffer::default(),
             values: graph.nodes().iter().map(|_| value()).collect(),
+            frozen: (0..graph.nodes().len()).map(|node| node == 0).collect(),
             workspace: Buffer::default(),
             gradient_workspace: GradientWorkspace::default(),
             pool: Pool::default(),
         })
+    }
+
+    /// Multiplies the learning rate of every layer, told by its key (a tensor's without `.weight`), by a number. A layer with
+    /// 0 stays as it is: it takes no weight decay either, and batch normalisation uses its running statistics and leaves
+    /// them.
+    ///
+    /// # Panics
+    /// If a convolution with 0 reads what a layer with another number makes.
+    #[must_use]
+    pub fn with_rates(mut self, rate: impl Fn(&str) -> f64) -> Self {
+        self.parameters.set_rates(rate);
+        for layer in &mut self.layers {
+            let all_before = layer.inputs().all(|value| self.frozen[value.0]);
+            layer.frozen = match &mut layer.work {
+                LayerWork::Conv(conv) if conv.is_frozen(&self.parameters) => {
+                    assert!(all_before, "frozen layers come before those that are trained");
+                    conv.fix_norm(&self.parameters);
+                    true
+                }
+                LayerWork::Conv(_) => false,
+                LayerWork::MaxPool { .. } | LayerWork::Concat(_) => all_before,
+            };
+            self.frozen[layer.output.0] = layer.frozen;
+        }
+        self
     }
 
     /// The instruction set in use.
@@ -98,27 +127,31 @@ impl Trainer {
     /// [`InferError::Pixels`], or [`InferError::Kernel`] where the images are too small for a layer's window.
     ///
     /// # Panics
-    /// If there is not one label per image, or a label is no class.
+    /// If the targets are of another number of images or classes.
     pub fn step(
         &mut self,
         images: Images<'_>,
-        labels: &[usize],
+        targets: &Targets,
         learning_rate: f64,
     ) -> Result<Outcome, InferError> {
-        assert_eq!(labels.len(), images.count, "one label per image");
+        assert_eq!(targets.images(), images.count, "one target per image");
+        let classes = self.parameters.values(self.head_bias).len();
+        assert_eq!(targets.classes(), classes, "targets of the head's classes");
         images.check()?;
         // On a thread of the pool, which then is not woken and put to sleep for every kernel.
-        rayon::scope(|_| self.step_in_pool(images, labels, learning_rate))
+        rayon::scope(|_| self.step_in_pool(images, targets, learning_rate))
     }
 
     fn step_in_pool(
         &mut self,
         images: Images<'_>,
-        labels: &[usize],
+        targets: &Targets,
         learning_rate: f64,
     ) -> Result<Outcome, InferError> {
         let extent = self.forward(images)?;
-        let (means, outcome, to_logits) = self.loss(extent, labels)?;
+        let (means, logits) = self.head(extent)?;
+        let (loss, to_logits) = targets.loss(&logits);
+        let outcome = Outcome { loss, logits };
         if outcome.loss.is_finite() {
             self.backward(images.extent(), extent, &means, &to_logits)?;
             self.optimizer.step(&mut self.parameters, &mut self.state, learning_rate);
@@ -163,7 +196,9 @@ impl Trainer {
     fn forward(&mut self, images: Images<'_>) -> Result<Extent, InferError> {
         for layer in &mut self.layers {
             if let LayerWork::Conv(conv) = &mut layer.work {
-                conv.prepare(&self.parameters)?;
+                if !layer.frozen {
+                    conv.prepare(&self.parameters)?;
+                }
                 if layer.input == NodeId(0) {
                     images.write_padded(conv.params(), &mut self.images);
                 }
@@ -183,8 +218,8 @@ impl Trainer {
         Ok(self.values[self.graph.nodes().len() - 1].extent)
     }
 
-    /// The head: the means of the features, the loss, and the gradient to the logits.
-    fn loss(&self, extent: Extent, labels: &[usize]) -> Result<(Vec<f32>, Outcome, Vec<f32>), InferError> {
+    /// The head: the means of the features, and per image the logits.
+    fn head(&self, extent: Extent) -> Result<(Vec<f32>, Vec<Vec<f32>>), InferError> {
         let features = &self.values[self.graph.nodes().len() - 1];
         let channels = features.channels;
         let mut means = vec![0.0; extent.batch * channels];
@@ -196,22 +231,11 @@ impl Trainer {
             let product: f64 = means.iter().zip(row).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
             (product + f64::from(bias[class])) as f32
         };
-        let logits: Vec<Vec<f32>> = means
+        let logits = means
             .chunks_exact(channels)
             .map(|means| (0..bias.len()).map(|class| logit(means, class)).collect())
             .collect();
-        let (mut loss, mut to_logits) = (0.0, Vec::with_capacity(labels.len() * bias.len()));
-        for (row, &label) in logits.iter().zip(labels) {
-            let highest = row.iter().fold(f64::NEG_INFINITY, |highest, &logit| highest.max(f64::from(logit)));
-            let sum: f64 = row.iter().map(|&logit| (f64::from(logit) - highest).exp()).sum();
-            loss += highest + sum.ln() - f64::from(row[label]);
-            to_logits.extend(row.iter().enumerate().map(|(class, &logit)| {
-                let probability = (f64::from(logit) - highest).exp() / sum;
-                ((probability - f64::from(u8::from(class == label))) / labels.len() as f64) as f32
-            }));
-        }
-        loss /= labels.len() as f64;
-        Ok((means, Outcome { loss, logits }, to_logits))
+        Ok((means, logits))
     }
 
     fn backward(
@@ -229,6 +253,7 @@ impl Trainer {
             parameters: &mut self.parameters,
             images: (images, &self.images),
             values: &self.values,
+            frozen: &self.frozen,
             pending: self.values.iter().map(|_| None).collect(),
             readers: readers(&self.layers, self.values.len(), last),
             pool: &mut self.pool,
@@ -237,6 +262,9 @@ impl Trainer {
         backward.add(last, Rc::new(to_features), &mut self.layers)?;
         for place in (0..self.layers.len()).rev() {
             let (makers, rest) = self.layers.split_at_mut(place);
+            if rest[0].frozen {
+                continue;
+            }
             backward.layer(&mut rest[0], makers)?;
         }
         Ok(())
@@ -278,15 +306,8 @@ impl Trainer {
 fn readers(layers: &[Layer], values: usize, last: NodeId) -> Vec<usize> {
     let mut readers = vec![0; values];
     readers[last.0] += 1;
-    for layer in layers {
-        match &layer.work {
-            LayerWork::Concat(parts) => parts.iter().for_each(|part| readers[part.0] += 1),
-            LayerWork::MaxPool { .. } => readers[layer.input.0] += 1,
-            LayerWork::Conv(conv) => {
-                readers[layer.input.0] += 1;
-                conv.residual.iter().for_each(|residual| readers[residual.0] += 1);
-            }
-        }
+    for value in layers.iter().flat_map(Layer::inputs) {
+        readers[value.0] += 1;
     }
     readers
 }

@@ -5,7 +5,7 @@ use locam_arch::{ArchName, StateDict, TensorValue};
 use locam_core::Size;
 use locam_infer::{Images, Pixels};
 use locam_kernels::testing::random_values;
-use locam_step::{Optimizer, Trainer};
+use locam_step::{CrossEntropy, Optimizer, Trainer};
 
 /// Pages that this process was given so far, by `/proc/self/stat` (proc(5)): the eighth field after the name.
 fn page_faults() -> u64 {
@@ -30,9 +30,10 @@ fn the_system_is_asked_for_memory_in_the_first_step_alone() {
     let size = Size::new(96, 96);
     let pixels = random_values(8 * 3 * size.area() as usize, 1);
     let images = Images { count: 8, size, pixels: Pixels::Planes(&pixels) };
+    let targets = CrossEntropy::plain(2).targets_of_labels(&[0, 1, 0, 1, 0, 1, 0, 1]);
     let mut faults = || {
         let before = page_faults();
-        trainer.step(images, &[0, 1, 0, 1, 0, 1, 0, 1], 1e-3).unwrap();
+        trainer.step(images, &targets, 1e-3).unwrap();
         page_faults() - before
     };
     let first = faults();

@@ -4,7 +4,7 @@ use locam_arch::{ArchName, StateDict, TensorValue};
 use locam_core::Size;
 use locam_infer::{Images, Pixels};
 use locam_kernels::testing::random_values;
-use locam_step::{Optimizer, Trainer};
+use locam_step::{CrossEntropy, Optimizer, Trainer};
 
 const RATE: f64 = 1e-2;
 const DECAY: f64 = 0.01;
@@ -63,6 +63,7 @@ fn defined(optimizer: Optimizer, step: i32, value: f64, gradient: f64, moments: 
 fn weights_change_as_torch_optim_documents_it() {
     let pixels = random_values(4 * 3 * SIZE.area() as usize, 7);
     let images = Images { count: 4, size: SIZE, pixels: Pixels::Planes(&pixels) };
+    let targets = CrossEntropy::plain(CLASSES).targets_of_labels(&[0, 2, 1, 0]);
     for optimizer in [
         Optimizer::Sgd { momentum: 0.9, weight_decay: DECAY },
         Optimizer::Adam { weight_decay: DECAY },
@@ -72,7 +73,7 @@ fn weights_change_as_torch_optim_documents_it() {
         let mut moments: Vec<Vec<Moments>> = Vec::new();
         for step in 1..=STEPS {
             let before = trainer.state_dict();
-            trainer.step(images, &[0, 2, 1, 0], RATE).unwrap();
+            trainer.step(images, &targets, RATE).unwrap();
             let (gradients, after) = (trainer.gradients(), trainer.state_dict());
             moments.resize(gradients.len(), Vec::new());
             for ((key, gradient), moments) in gradients.iter().zip(&mut moments) {

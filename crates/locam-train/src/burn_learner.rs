@@ -1,21 +1,26 @@
+use crate::layer_rates::LayerRates;
 use crate::learner::StepResult;
-use crate::metrics::argmax;
+use crate::objective::count_correct;
 use crate::{OptimizerName, TrainConfig, TrainError};
+use burn::module::ParamId;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, OptimizerRecord, SgdConfig};
 use burn::store::RecordError;
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bytes, Device, Tensor, TensorData};
 use locam_core::{Normalization, Size};
 use locam_data::Batch;
 use locam_net::{Network, StateDict, to_tensor};
+use locam_step::Targets;
 use std::path::Path;
 
 /// A network while it is trained by Burn.
 pub(crate) struct BurnLearner {
     network: Network,
     optimizer: ModuleOptimizer,
+    /// What the learning rate of some parameters is multiplied by.
+    groups: Vec<(f64, Vec<ParamId>)>,
     normalization: Normalization,
     side: u32,
     device: Device,
@@ -33,8 +38,12 @@ impl BurnLearner {
         device: &Device,
     ) -> Result<Self, TrainError> {
         let device = device.clone().autodiff();
+        let rates = LayerRates::new(config);
+        let network = Network::from_state(config.arch, classes, state, &device)?;
+        let network = network.freeze_layers(|layer| rates.of(layer) == 0.0);
         Ok(Self {
-            network: Network::from_state(config.arch, classes, state, &device)?,
+            groups: groups(&network, &rates),
+            network,
             optimizer: optimizer(config),
             normalization: config.normalization,
             side: config.patch_size,
@@ -48,18 +57,26 @@ impl BurnLearner {
     }
 
     /// One optimiser step, unless the loss is not finite: then the weights stay as they were.
-    pub(crate) fn step(&mut self, batch: &Batch, learning_rate: f64) -> StepResult {
+    pub(crate) fn step(&mut self, batch: &Batch, targets: &Targets, learning_rate: f64) -> StepResult {
         let images = batch.labels.len();
         let size = Size::new(self.side, self.side);
         let input = to_tensor(&batch.pixels, images, size, self.normalization, &self.device); // [N, 3, H, W]
         let logits = self.network.forward(input); // [N, classes]
-        let correct = count_correct(&logits, &batch.labels);
-        let loss = negative_log_likelihood(logits, &batch.labels);
+        let correct = count_correct(&rows_of(logits.clone()), batch);
+        let loss = cross_entropy(logits, targets);
         let value = f64::from(loss.clone().into_scalar::<f32>());
         if value.is_finite() {
-            let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
-            // The clone shares its tensors, so it costs nothing but an allocation per tensor in the step.
-            self.network = self.optimizer.step(learning_rate, self.network.clone(), gradients);
+            let mut gradients = loss.backward();
+            // All of them before the first step, after which the network has other tensors.
+            let of_groups: Vec<(f64, GradientsParams)> = self
+                .groups
+                .iter()
+                .map(|(rate, ids)| (*rate, GradientsParams::from_params(&mut gradients, &self.network, ids)))
+                .collect();
+            for (rate, gradients) in of_groups {
+                // The clone shares its tensors, so it costs nothing but an allocation per tensor in the step.
+                self.network = self.optimizer.step(learning_rate * rate, self.network.clone(), gradients);
+            }
         }
         StepResult { loss: value, correct }
     }
@@ -81,20 +98,26 @@ impl BurnLearner {
     }
 }
 
-/// How many rows of [N, classes] have their highest value at their label.
-fn count_correct(logits: &Tensor<2>, labels: &[usize]) -> usize {
-    rows_of(logits.clone()).iter().zip(labels).filter(|(row, label)| argmax(row) == **label).count()
+/// The parameters that are trained, by what their learning rate is multiplied by.
+fn groups(network: &Network, rates: &LayerRates) -> Vec<(f64, Vec<ParamId>)> {
+    let mut groups: Vec<(f64, Vec<ParamId>)> = Vec::new();
+    for (layer, id) in network.parameter_ids() {
+        let rate = rates.of(&layer);
+        match groups.iter_mut().find(|(other, _)| other.to_bits() == rate.to_bits()) {
+            _ if rate == 0.0 => {}
+            Some((_, ids)) => ids.push(id),
+            None => groups.push((rate, vec![id])),
+        }
+    }
+    groups
 }
 
-/// The mean over the batch of the negative log-softmax at each patch's own class.
-///
-/// `logits` is [N, classes]; the result is a single number.
-fn negative_log_likelihood(logits: Tensor<2>, labels: &[usize]) -> Tensor<1> {
-    let device = logits.device();
-    let labels: Vec<i64> = labels.iter().map(|&label| i64::from(label as u32)).collect();
-    let count = labels.len();
-    let index = Tensor::<2, Int>::from_data(TensorData::new(labels, [count, 1]), &device); // [N, 1]
-    log_softmax(logits, 1).gather(1, index).mean().neg()
+/// The cross-entropy of logits [N, classes] with a batch's targets, a single number.
+fn cross_entropy(logits: Tensor<2>, targets: &Targets) -> Tensor<1> {
+    let shape = [targets.images(), targets.classes()];
+    let coefficients: Vec<f32> = targets.coefficients().map(|value| value as f32).collect();
+    let coefficients = Tensor::<2>::from_data(TensorData::new(coefficients, shape), &logits.device());
+    (log_softmax(logits, 1) * coefficients).sum().neg()
 }
 
 /// The optimiser with PyTorch's semantics: no dampening of momentum, and 1e-8 in the denominators of Adam.
@@ -122,6 +145,7 @@ fn rows_of(tensor: Tensor<2>) -> Vec<Vec<f32>> {
 mod tests {
     use super::*;
     use burn::module::{Module, Param};
+    use locam_step::CrossEntropy;
 
     /// One parameter of value `start` stepped three times with the gradients 1, -2 and 0.5.
     fn stepped(config: &TrainConfig, start: f32) -> f32 {
@@ -156,13 +180,24 @@ mod tests {
     }
 
     #[test]
-    fn the_loss_is_the_mean_of_minus_log_softmax() {
-        let device = Device::flex();
-        let logits = Tensor::<2>::from_floats([[2.0, 0.0, 0.0], [0.0, 1.0, -1.0]], &device);
-        let loss: f32 = negative_log_likelihood(logits.clone(), &[0, 2]).into_scalar();
-        // -ln(e^2 / (e^2 + 2)) and -ln(e^-1 / (1 + e + e^-1)), averaged.
-        let expected = f32::midpoint(0.239_543, 2.407_606);
-        assert!((loss - expected).abs() < 1e-5, "{loss} instead of {expected}");
-        assert_eq!(count_correct(&logits, &[0, 2]), 1);
+    fn the_loss_and_its_gradient_are_those_of_the_cpu() {
+        let device = Device::flex().autodiff();
+        let rows = [[2.0, 0.0, 0.0], [0.0, 1.0, -1.0], [3.0, -2.0, 0.5]];
+        for (label_smoothing, class_weights) in
+            [(0.0, vec![1.0; 3]), (0.1, vec![1.0; 3]), (0.0, vec![1.0, 2.0, 4.0]), (0.3, vec![0.5, 1.0, 3.0])]
+        {
+            let entropy = CrossEntropy { label_smoothing, class_weights };
+            let shares = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.25, 0.75, 0.0];
+            let targets = entropy.targets(&shares);
+            let logits = Tensor::<2>::from_floats(rows, &device).require_grad();
+            let loss = cross_entropy(logits.clone(), &targets);
+            let gradients = loss.backward();
+            let found = rows_of(logits.grad(&gradients).unwrap()).concat();
+            let (expected, to_logits) = targets.loss(&rows.map(Vec::from));
+            let loss = f64::from(loss.into_scalar::<f32>());
+            assert!((loss - expected).abs() < 1e-5, "{loss} instead of {expected}");
+            let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-6;
+            assert!(found.iter().zip(&to_logits).all(near), "{found:?} instead of {to_logits:?}");
+        }
     }
 }

@@ -1,3 +1,4 @@
+use crate::average::Average;
 use crate::files::replace_file;
 use crate::learner::Learner;
 use crate::metrics::Sums;
@@ -44,34 +45,49 @@ impl Header {
 }
 
 /// Everything that carries a run on to the same numbers: one safetensors file, so that one rename switches
-/// from the old checkpoint to the new. Weights and batch-norm statistics are under `network.`, the
-/// optimiser's state is a burnpack record in bytes, and the header is JSON in the metadata.
+/// from the old checkpoint to the new. Weights and batch-norm statistics are under `network.`, their average under
+/// `average.`, the optimiser's state is a burnpack record in bytes, and the header is JSON in the metadata.
 pub(crate) struct Checkpoint {
     pub(crate) header: Header,
     pub(crate) network: StateDict,
+    /// The average of the network's tensors, in a run that keeps one.
+    pub(crate) average: Option<StateDict>,
     pub(crate) optimizer: Vec<u8>,
 }
 
 const HEADER: &str = "locam";
 const NETWORK: &str = "network.";
+const AVERAGE: &str = "average.";
 const OPTIMIZER: &str = "optimizer";
 
 impl Checkpoint {
-    /// The state of a learner.
-    pub(crate) fn of(header: Header, learner: &Learner) -> Result<Self, TrainError> {
-        Ok(Self { header, network: learner.state_dict(), optimizer: learner.optimizer_state()? })
+    /// The state of a learner, and the average of its tensors.
+    pub(crate) fn of(
+        header: Header,
+        learner: &Learner,
+        average: Option<&Average>,
+    ) -> Result<Self, TrainError> {
+        Ok(Self {
+            header,
+            network: learner.state_dict(),
+            average: average.map(|average| average.state().clone()),
+            optimizer: learner.optimizer_state()?,
+        })
     }
 
     /// Replaces the file at `path`; a crash leaves the old checkpoint or the new one.
     pub(crate) fn write(&self, path: &Path) -> Result<(), TrainError> {
         let encode = |reason: String| TrainError::Encode { what: "the checkpoint", reason };
         let header = serde_json::to_string(&self.header).map_err(|e| encode(e.to_string()))?;
+        let averages = self.average.iter().flatten().map(|(name, tensor)| (AVERAGE, name, tensor));
         let weights: Vec<(String, &[usize], Vec<u8>)> = self
             .network
             .iter()
-            .map(|(name, tensor)| {
+            .map(|(name, tensor)| (NETWORK, name, tensor))
+            .chain(averages)
+            .map(|(part, name, tensor)| {
                 let bytes = tensor.data.iter().flat_map(|value| value.to_le_bytes()).collect();
-                (format!("{NETWORK}{name}"), &tensor.shape[..], bytes)
+                (format!("{part}{name}"), &tensor.shape[..], bytes)
             })
             .collect();
         let mut views = Vec::with_capacity(weights.len() + 1);
@@ -108,17 +124,22 @@ impl Checkpoint {
         }
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
         let optimizer = tensors.tensor(OPTIMIZER).map_err(|e| e.to_string())?.data().to_vec();
-        let mut network = StateDict::new();
-        for (name, view) in tensors.iter() {
-            if let Some(name) = name.strip_prefix(NETWORK) {
-                let data = view.data().as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
-                let value = TensorValue::new(view.shape().to_vec(), data);
-                network.insert(
-                    name.to_owned(),
-                    value.ok_or_else(|| format!("`{name}` is not of 32-bit floats"))?,
-                );
-            }
-        }
-        Ok(Self { header, network, optimizer })
+        let network = part_of(&tensors, NETWORK)?;
+        let average = Some(part_of(&tensors, AVERAGE)?).filter(|state| !state.is_empty());
+        Ok(Self { header, network, average, optimizer })
     }
+}
+
+/// The tensors whose names begin with that of a part, which is taken off.
+fn part_of(tensors: &SafeTensors<'_>, part: &str) -> Result<StateDict, String> {
+    let mut state = StateDict::new();
+    for (name, view) in tensors.iter() {
+        if let Some(own) = name.strip_prefix(part) {
+            let data = view.data().as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
+            let value = TensorValue::new(view.shape().to_vec(), data);
+            let value = value.ok_or_else(|| format!("`{name}` is not of 32-bit floats"))?;
+            state.insert(own.to_owned(), value);
+        }
+    }
+    Ok(state)
 }

@@ -1,7 +1,7 @@
 use crate::{PatchConfig, TrainError};
 use locam_arch::ArchName;
 use locam_core::{Normalization, Size};
-use locam_data::{Augment, Change, LoaderConfig};
+use locam_data::{Augment, Change, LoaderConfig, Sampling};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -82,6 +82,17 @@ pub enum Schedule {
     Cosine,
 }
 
+/// How much patches of each class count in the loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassWeights {
+    /// All the same.
+    #[default]
+    None,
+    /// Inverse to how many training patches the class has.
+    Balanced,
+}
+
 /// Everything that a training run is told: the content of `config.toml`. Every key may be left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -112,6 +123,21 @@ pub struct TrainConfig {
     pub step_factor: f64,
     /// Epochs over which the learning rate rises from zero, a fraction allowed; part of `epochs`.
     pub warmup_epochs: f64,
+    /// The part of each target that is spread evenly over all classes (Szegedy et al., 2016).
+    pub label_smoothing: f64,
+    /// How much patches of each class count in the loss.
+    pub class_weights: ClassWeights,
+    /// How the patches of an epoch are drawn.
+    pub sampling: Sampling,
+    /// Decay of the exponential moving average of the weights, which validation and the models then are of; no average
+    /// where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<f64>,
+    /// The module, by torchvision's name, up to which the network stays as its weights have it; none where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<String>,
+    /// What the learning rate is multiplied by from each module to the one before; the head has the full rate.
+    pub layer_decay: f64,
     /// Epochs without a better one on the validation patches after which training ends; never where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
@@ -156,6 +182,12 @@ impl Default for TrainConfig {
             step_every: 5,
             step_factor: 0.1,
             warmup_epochs: 0.0,
+            label_smoothing: 0.0,
+            class_weights: ClassWeights::None,
+            sampling: Sampling::Shuffled,
+            ema: None,
+            freeze: None,
+            layer_decay: 1.0,
             patience: None,
             seed: 0,
             workers: 2,
@@ -208,13 +240,14 @@ impl TrainConfig {
             workers: self.workers,
             seed: self.seed,
             augment: self.augmentation(),
+            sampling: self.sampling,
         }
     }
 
     /// Checks that every value makes sense, before any work.
     ///
     /// # Errors
-    /// [`TrainError::Config`] with the first key whose value is out of its range.
+    /// [`TrainError::Config`] with the first key whose value is out of its range, [`TrainError::UnknownModule`].
     pub fn validate(&self) -> Result<(), TrainError> {
         let epochs = self.epochs as f64;
         check("epochs", self.epochs, self.epochs >= 1, "at least 1")?;
@@ -229,6 +262,8 @@ impl TrainConfig {
         check("step_factor", factor, factor > 0.0 && factor <= 1.0, "above 0 to 1")?;
         let warmup = self.warmup_epochs;
         check("warmup_epochs", warmup, warmup >= 0.0 && warmup < epochs, "from 0 to below the epochs")?;
+        self.validate_loss()?;
+        self.validate_layers()?;
         let patience = self.patience.unwrap_or(1);
         check("patience", patience, patience >= 1, "at least 1")?;
         check("patch_size", self.patch_size, (32..=4096).contains(&self.patch_size), "32 to 4096 pixels")?;
@@ -247,6 +282,39 @@ impl TrainConfig {
         check("val_fraction", val, (0.0..1.0).contains(&val), "from 0 to below 1")?;
         check("test_fraction", test, (0.0..1.0).contains(&test), "from 0 to below 1")?;
         check("val_fraction + test_fraction", val + test, val + test < 1.0, "below 1")
+    }
+
+    fn validate_loss(&self) -> Result<(), TrainError> {
+        let smoothing = self.label_smoothing;
+        check("label_smoothing", smoothing, (0.0..1.0).contains(&smoothing), "from 0 to below 1")?;
+        let twice = self.class_weights == ClassWeights::Balanced && self.sampling == Sampling::Balanced;
+        check(
+            "class_weights",
+            "balanced",
+            !twice,
+            "none with balanced sampling, which does the same already",
+        )?;
+        let ema = self.ema.unwrap_or(0.5);
+        check("ema", ema, ema > 0.0 && ema < 1.0, "above 0 to below 1")
+    }
+
+    fn validate_layers(&self) -> Result<(), TrainError> {
+        let decay = self.layer_decay;
+        check("layer_decay", decay, decay > 0.0 && decay <= 1.0, "above 0 to 1")?;
+        let Some(name) = &self.freeze else { return Ok(()) };
+        let modules: Vec<String> =
+            self.arch.graph().modules().into_iter().map(|module| module.name).collect();
+        if !modules.contains(name) {
+            let (arch, modules) = (self.arch.to_string(), modules.join(", "));
+            return Err(TrainError::UnknownModule { name: name.clone(), arch, modules });
+        }
+        let is_trained = self.weights != Weights::None;
+        check(
+            "freeze",
+            name,
+            is_trained,
+            "nothing where weights begin at random: give imagenet or a file as weights",
+        )
     }
 
     /// The key of the first value that differs and would change the numbers of a run; `workers` never does.
@@ -312,6 +380,14 @@ mod tests {
             Case { toml: "warmup_epochs = -1.0", key: "warmup_epochs" },
             Case { toml: "warmup_epochs = 15.0", key: "warmup_epochs" },
             Case { toml: "warmup_epochs = nan", key: "warmup_epochs" },
+            Case { toml: "label_smoothing = 1.0", key: "label_smoothing" },
+            Case { toml: "label_smoothing = -0.1", key: "label_smoothing" },
+            Case { toml: "class_weights = \"balanced\"\nsampling = \"balanced\"", key: "class_weights" },
+            Case { toml: "ema = 1.0", key: "ema" },
+            Case { toml: "ema = 0.0", key: "ema" },
+            Case { toml: "freeze = \"layer1\"", key: "freeze" },
+            Case { toml: "layer_decay = 0.0", key: "layer_decay" },
+            Case { toml: "layer_decay = 1.5", key: "layer_decay" },
             Case { toml: "patience = 0", key: "patience" },
             Case { toml: "patch_size = 8", key: "patch_size" },
             Case { toml: "workers = 0", key: "workers" },
@@ -329,8 +405,26 @@ mod tests {
     }
 
     #[test]
+    fn modules_that_the_network_has_not_are_answered_with_those_that_it_has() {
+        let toml = "freeze = \"layer5\"\nweights = \"imagenet\"";
+        let config: TrainConfig = toml::from_str(toml).unwrap();
+        let message = config.validate().unwrap_err().to_string();
+        assert!(message.contains("`layer5`") && message.contains("conv1, layer1, layer2"), "{message}");
+        let config = TrainConfig { freeze: Some("layer4".into()), ..config };
+        config.validate().unwrap();
+    }
+
+    #[test]
     fn words_that_mean_nothing_are_refused() {
-        for toml in ["epoch = 3", "optimizer = \"lion\"", "schedule = \"linear\"", "arch = \"alexnet\""] {
+        for toml in [
+            "epoch = 3",
+            "optimizer = \"lion\"",
+            "schedule = \"linear\"",
+            "arch = \"alexnet\"",
+            "class_weights = \"rare\"",
+            "sampling = \"weighted\"",
+            "augment = \"mixups\"",
+        ] {
             assert!(toml::from_str::<TrainConfig>(toml).is_err(), "{toml} was accepted");
         }
     }
@@ -349,6 +443,12 @@ mod tests {
             optimizer: OptimizerName::AdamW,
             learning_rate: Some(0.1 + 0.2),
             schedule: Schedule::Cosine,
+            label_smoothing: 0.1,
+            sampling: Sampling::Balanced,
+            ema: Some(0.999),
+            freeze: Some("layer2".to_owned()),
+            layer_decay: 0.75,
+            augment: "flips,mixup".parse().unwrap(),
             patience: Some(3),
             normalization: Normalization::Imagenet,
             ..TrainConfig::default()
@@ -361,6 +461,18 @@ mod tests {
     fn workers_may_differ_and_nothing_else() {
         let config = TrainConfig::default();
         assert_eq!(config.first_difference(&TrainConfig { workers: 7, ..config.clone() }), None);
+        let others = [
+            ("label_smoothing", TrainConfig { label_smoothing: 0.1, ..config.clone() }),
+            ("class_weights", TrainConfig { class_weights: ClassWeights::Balanced, ..config.clone() }),
+            ("sampling", TrainConfig { sampling: Sampling::Balanced, ..config.clone() }),
+            ("ema", TrainConfig { ema: Some(0.9), ..config.clone() }),
+            ("freeze", TrainConfig { freeze: Some("conv1".into()), ..config.clone() }),
+            ("layer_decay", TrainConfig { layer_decay: 0.9, ..config.clone() }),
+            ("augment", TrainConfig { augment: "mixup".parse().unwrap(), ..config.clone() }),
+        ];
+        for (key, other) in others {
+            assert_eq!(config.first_difference(&other).as_deref(), Some(key));
+        }
         let other = TrainConfig { learning_rate: Some(0.5), workers: 7, ..config.clone() };
         assert_eq!(config.first_difference(&other).as_deref(), Some("learning_rate"));
         assert_eq!(other.first_difference(&config).as_deref(), Some("learning_rate"));

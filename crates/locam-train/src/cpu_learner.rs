@@ -1,11 +1,12 @@
+use crate::layer_rates::LayerRates;
 use crate::learner::StepResult;
-use crate::metrics::argmax;
+use crate::objective::count_correct;
 use crate::{OptimizerName, TrainConfig, TrainError};
 use locam_core::{Normalization, Size};
 use locam_data::Batch;
 use locam_infer::{Images, Pixels};
 use locam_net::{NetError, StateDict};
-use locam_step::{Optimizer, OptimizerState, Trainer};
+use locam_step::{Optimizer, OptimizerState, Targets, Trainer};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
 use std::path::Path;
@@ -24,22 +25,27 @@ const MOMENTS: [&str; 2] = ["first", "second"];
 impl CpuLearner {
     pub(crate) fn new(state: &StateDict, classes: usize, config: &TrainConfig) -> Result<Self, TrainError> {
         let trainer = Trainer::new(&config.arch.graph(), state, classes, optimizer(config));
+        let rates = LayerRates::new(config);
         Ok(Self {
-            trainer: trainer.map_err(NetError::from)?,
+            trainer: trainer.map_err(NetError::from)?.with_rates(|layer| rates.of(layer)),
             normalization: config.normalization,
             side: config.patch_size,
         })
     }
 
-    pub(crate) fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<StepResult, TrainError> {
+    pub(crate) fn step(
+        &mut self,
+        batch: &Batch,
+        targets: &Targets,
+        learning_rate: f64,
+    ) -> Result<StepResult, TrainError> {
         let images = Images {
             count: batch.labels.len(),
             size: Size::new(self.side, self.side),
             pixels: Pixels::Bytes(&batch.pixels, self.normalization),
         };
-        let outcome = self.trainer.step(images, &batch.labels, learning_rate).map_err(NetError::from)?;
-        let rightly = outcome.logits.iter().zip(&batch.labels).filter(|(row, label)| argmax(row) == **label);
-        Ok(StepResult { loss: outcome.loss, correct: rightly.count() })
+        let outcome = self.trainer.step(images, targets, learning_rate).map_err(NetError::from)?;
+        Ok(StepResult { loss: outcome.loss, correct: count_correct(&outcome.logits, batch) })
     }
 
     pub(crate) fn state_dict(&self) -> StateDict {

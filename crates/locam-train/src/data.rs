@@ -63,11 +63,7 @@ impl TrainData {
                 "are none, and patience counts epochs that are no better on them; give some, or no patience";
             return unfit("validation", reason.to_owned());
         }
-        let mut counts = vec![0; self.classes.len()];
-        for i in 0..self.train.len() {
-            counts[self.train.class_of(i).0] += 1;
-        }
-        match counts.iter().position(|&count| count == 0) {
+        match self.class_counts().iter().position(|&count| count == 0) {
             _ if self.classes.len() < 2 => {
                 unfit("training", format!("have {} class; a classifier needs at least 2", self.classes.len()))
             }
@@ -77,6 +73,15 @@ impl TrainData {
             }
             None => Ok(()),
         }
+    }
+
+    /// How many training patches each class has.
+    pub(crate) fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes.len()];
+        for i in 0..self.train.len() {
+            counts[self.train.class_of(i).0] += 1;
+        }
+        counts
     }
 
     /// The identity of the data, for the manifest and for resuming.

@@ -14,6 +14,16 @@ pub enum TrainError {
         /// What it may be.
         allowed: &'static str,
     },
+    /// The network has no module of this name.
+    #[error("freeze = `{name}` is no module of {arch}; there are {modules}")]
+    UnknownModule {
+        /// The name.
+        name: String,
+        /// The architecture.
+        arch: String,
+        /// All modules' names.
+        modules: String,
+    },
     /// The data can't be trained on with this configuration.
     #[error("the {split} patches {reason}")]
     Unfit {

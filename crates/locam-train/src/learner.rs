@@ -3,6 +3,7 @@ use crate::cpu_learner::CpuLearner;
 use crate::{TrainConfig, TrainError};
 use locam_data::Batch;
 use locam_net::{Compute, StateDict};
+use locam_step::Targets;
 use std::path::Path;
 
 /// What a training step came to.
@@ -35,10 +36,15 @@ impl Learner {
     }
 
     /// One optimiser step, unless the loss is not finite: then the weights stay as they were.
-    pub(crate) fn step(&mut self, batch: &Batch, learning_rate: f64) -> Result<StepResult, TrainError> {
+    pub(crate) fn step(
+        &mut self,
+        batch: &Batch,
+        targets: &Targets,
+        learning_rate: f64,
+    ) -> Result<StepResult, TrainError> {
         match self {
-            Self::Cpu(learner) => learner.step(batch, learning_rate),
-            Self::Burn(learner) => Ok(learner.step(batch, learning_rate)),
+            Self::Cpu(learner) => learner.step(batch, targets, learning_rate),
+            Self::Burn(learner) => Ok(learner.step(batch, targets, learning_rate)),
         }
     }
 
@@ -63,6 +69,110 @@ impl Learner {
         match self {
             Self::Cpu(learner) => learner.load_optimizer(state, path),
             Self::Burn(learner) => learner.load_optimizer(state, path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Weights;
+    use burn::tensor::Device;
+    use locam_data::Blend;
+    use locam_net::initial_state;
+    use locam_step::CrossEntropy;
+
+    const SIDE: u32 = 64;
+
+    fn batch() -> Batch {
+        let mut state = 1u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        let labels = vec![0, 2, 1, 0];
+        Batch {
+            first: 0,
+            pixels: (0..labels.len() * (3 * SIDE * SIDE) as usize).map(|_| next()).collect(),
+            blends: labels.iter().map(|&label| Blend { label, share: 0.0 }).collect(),
+            indices: vec![0, 1, 2, 3],
+            labels,
+        }
+    }
+
+    fn config(freeze: Option<&str>, layer_decay: f64) -> TrainConfig {
+        TrainConfig {
+            arch: "resnet18".parse().unwrap(),
+            weights: Weights::File("weights.pth".into()),
+            patch_size: SIDE,
+            freeze: freeze.map(str::to_owned),
+            layer_decay,
+            ..TrainConfig::default()
+        }
+    }
+
+    fn engines() -> [(&'static str, Compute); 2] {
+        [("cpu", Compute::Cpu), ("burn", Compute::Burn(Device::flex()))]
+    }
+
+    /// The loss of a step, and by how much it changed each tensor.
+    fn stepped(config: &TrainConfig, compute: &Compute, entropy: &CrossEntropy) -> (f64, StateDict) {
+        let state = initial_state(&config.arch.graph(), 3, 5);
+        let mut learner = Learner::new(&state, 3, config, compute).unwrap();
+        let batch = batch();
+        let result = learner.step(&batch, &entropy.targets_of_labels(&batch.labels), 0.1).unwrap();
+        let mut changes = learner.state_dict();
+        for (key, tensor) in &mut changes {
+            tensor.data.iter_mut().zip(&state[key].data).for_each(|(now, before)| *now -= before);
+        }
+        (result.loss, changes)
+    }
+
+    fn length(values: &[f32]) -> f64 {
+        values.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt()
+    }
+
+    #[test]
+    fn smoothing_and_class_weights_give_both_engines_the_same_step() {
+        let config = config(Some("layer3"), 1.0);
+        let plain = CrossEntropy::plain(3);
+        let entropy = CrossEntropy { label_smoothing: 0.2, class_weights: vec![0.5, 2.0, 1.0] };
+        let [cpu, burn] = engines().map(|(_, compute)| stepped(&config, &compute, &entropy));
+        assert!((cpu.0 - burn.0).abs() < 1e-4 * cpu.0, "{} and {}", cpu.0, burn.0);
+        assert!((cpu.0 - stepped(&config, &Compute::Cpu, &plain).0).abs() > 1e-3, "the loss is another");
+        for key in ["fc.weight", "fc.bias", "layer4.1.conv2.weight"] {
+            let (a, b) = (&cpu.1[key].data, &burn.1[key].data);
+            let off: Vec<f32> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+            assert!(length(&off) < 1e-2 * length(a), "{key}: {} of {}", length(&off), length(a));
+        }
+    }
+
+    #[test]
+    fn each_module_before_the_head_changes_by_the_decay_less() {
+        // The first step of SGD is the rate times the gradient, which is the same with and without decay.
+        for (engine, compute) in engines() {
+            let plain = stepped(&config(None, 1.0), &compute, &CrossEntropy::plain(3)).1;
+            let decayed = stepped(&config(None, 0.5), &compute, &CrossEntropy::plain(3)).1;
+            for (key, factor) in [
+                ("fc.weight", 1.0),
+                ("layer4.0.conv1.weight", 0.5),
+                ("layer2.1.bn1.bias", 0.125),
+                ("bn1.weight", 0.03125),
+            ] {
+                let found = length(&decayed[key].data) / length(&plain[key].data);
+                assert!((found / factor - 1.0).abs() < 1e-2, "{engine}, {key}: {found}, not {factor}");
+            }
+        }
+    }
+
+    #[test]
+    fn frozen_modules_stay_and_later_ones_learn() {
+        for (engine, compute) in engines() {
+            let (_, changes) = stepped(&config(Some("layer2"), 1.0), &compute, &CrossEntropy::plain(3));
+            for (key, change) in changes {
+                let frozen = ["conv1", "bn1", "layer1", "layer2"].iter().any(|one| key.starts_with(one));
+                assert_eq!(length(&change.data) == 0.0, frozen, "{engine}: {key}");
+            }
         }
     }
 }

@@ -3,8 +3,8 @@
 //! [`train`] is one function that either begins a run or carries one on, and a run that was stopped or killed
 //! and carried on gives the same numbers, bit for bit, as one that was not. That decides the shape of the
 //! rest: all that is random is drawn from the seed, the epoch and the patch, never from a generator with a
-//! history; all that has a history (weights, batch-norm statistics, the optimiser's state, the place in the
-//! epoch, the sums for its metrics) is in one checkpoint file that one rename replaces; and everything else
+//! history; all that has a history (weights and their average, batch-norm statistics, the optimiser's state, the
+//! place in the epoch, the sums for its metrics) is in one checkpoint file that one rename replaces; and everything else
 //! in the run folder is made from these, so that a crash between two files can't leave a contradiction that
 //! resuming does not mend.
 //!
@@ -28,6 +28,7 @@
 //! # }
 //! ```
 
+mod average;
 mod burn_learner;
 mod checkpoint;
 mod config;
@@ -36,8 +37,11 @@ mod data;
 mod error;
 mod events;
 mod files;
+mod find_learning_rate;
+mod layer_rates;
 mod learner;
 mod metrics;
+mod objective;
 mod patch_config;
 mod predict;
 mod run_folder;
@@ -45,10 +49,11 @@ mod schedule;
 mod train;
 mod weights;
 
-pub use config::{OptimizerName, Schedule, TrainConfig, Weights};
+pub use config::{ClassWeights, OptimizerName, Schedule, TrainConfig, Weights};
 pub use data::TrainData;
 pub use error::TrainError;
 pub use events::{Event, Observer};
+pub use find_learning_rate::{RateStep, RateTest, find_learning_rate};
 pub use metrics::EpochMetrics;
 pub use patch_config::PatchConfig;
 pub use predict::{Evaluation, evaluate, predict};

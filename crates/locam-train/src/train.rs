@@ -1,5 +1,7 @@
+use crate::average::Average;
 use crate::checkpoint::{Checkpoint, Header, Progress};
 use crate::learner::Learner;
+use crate::objective::Objective;
 use crate::predict::{Evaluation, evaluate};
 use crate::run_folder::unix_now;
 use crate::{
@@ -8,7 +10,7 @@ use crate::{
 };
 use locam_core::{ModelSpec, Point, Provenance};
 use locam_data::{Order, RESIZE_FILTER, batches};
-use locam_net::{Compute, Model, Precision, Predictor, initial_state};
+use locam_net::{Compute, Model, Precision, Predictor, StateDict, initial_state};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -63,7 +65,8 @@ pub struct Summary {
 
 /// Trains a classifier, from the beginning or from where the run in the folder stopped.
 ///
-/// The loss is the negative log-likelihood of log-softmax, averaged over the batch. With the same
+/// The loss is the cross-entropy as PyTorch defines it, with label smoothing and class weights; on validation and test
+/// patches it is the plain one. With the same
 /// configuration and data on the same machine the numbers are the same bit for bit, whatever the number of
 /// workers and threads, and however often the run was stopped or killed and resumed: order and augmentation
 /// are drawn from the seed, the epoch and the patch alone, and a checkpoint holds the weights, the batch-norm
@@ -100,9 +103,16 @@ struct Session<'a> {
     folder: RunFolder,
     record: DataRecord,
     manifest: Manifest,
-    learner: Learner,
+    objective: Objective,
+    trained: Trained,
     progress: Progress,
     saved: Instant,
+}
+
+/// The network while it is trained, and the average that is kept of it.
+pub(crate) struct Trained {
+    pub(crate) learner: Learner,
+    average: Option<Average>,
 }
 
 impl<'a> Session<'a> {
@@ -110,13 +120,15 @@ impl<'a> Session<'a> {
         let folder = RunFolder::new(run.folder);
         folder.open(run.start)?;
         let record = run.data.record();
-        let (learner, progress, manifest) = match Checkpoint::read_if_there(&folder.checkpoint())? {
+        let (trained, progress, manifest) = match Checkpoint::read_if_there(&folder.checkpoint())? {
             Some(checkpoint) => resume(run, &folder, &record, &checkpoint)?,
             // A run that died before its first checkpoint begins again.
             None => (begin(run, observer)?, Progress::default(), new_manifest(run, &record)),
         };
         let saved = Instant::now();
-        let mut session = Self { run, observer, folder, record, manifest, learner, progress, saved };
+        let objective = Objective::new(run.config, run.data);
+        let mut session =
+            Self { run, observer, folder, record, manifest, objective, trained, progress, saved };
         session.folder.write_manifest(&session.manifest)?;
         session.folder.write_config(run.config)?;
         session.announce();
@@ -144,10 +156,14 @@ impl<'a> Session<'a> {
         for batch in batches(&self.run.data.train, &config.loader(), order, self.progress.batches) {
             let batch = batch?;
             let images = batch.labels.len();
-            let rate = learning_rate(config, self.progress.epochs * total + self.progress.batches, total);
-            let result = self.learner.step(&batch, rate)?;
+            let steps = self.progress.epochs * total + self.progress.batches;
+            let rate = learning_rate(config, steps, total);
+            let result = self.trained.learner.step(&batch, &self.objective.targets(&batch), rate)?;
             let number = self.progress.batches + 1;
             check_finite("train", result.loss, epoch, number, rate)?;
+            if let Some(average) = &mut self.trained.average {
+                average.update(&self.trained.learner.state_dict(), steps + 1);
+            }
             self.progress.batches = number;
             self.progress.sums.add(result.loss, result.correct, images);
             self.observer.observe(&Event::BatchDone {
@@ -233,13 +249,13 @@ impl<'a> Session<'a> {
             data: self.record.clone(),
             progress: self.progress.clone(),
         };
-        Checkpoint::of(header, &self.learner)?.write(&path)?;
+        Checkpoint::of(header, &self.trained.learner, self.trained.average.as_ref())?.write(&path)?;
         self.saved = Instant::now();
         self.observer.observe(&Event::Saved { path });
         Ok(())
     }
 
-    /// The network as it is now, with everything needed to use it.
+    /// The network as it is now, or its average, with everything needed to use it.
     fn model(&self) -> Model {
         let (config, data) = (self.run.config, self.run.data);
         let spec = ModelSpec {
@@ -264,7 +280,11 @@ impl<'a> Session<'a> {
                 thresholds_from: String::new(),
             },
         };
-        Model { spec, weights: self.learner.state_dict() }
+        let weights = match &self.trained.average {
+            Some(average) => average.state().clone(),
+            None => self.trained.learner.state_dict(),
+        };
+        Model { spec, weights }
     }
 
     /// Tries the best model on the validation and test patches and closes the manifest.
@@ -296,21 +316,23 @@ impl<'a> Session<'a> {
     }
 }
 
-/// A learner with initial weights.
-fn begin(run: &Run<'_>, observer: &mut dyn Observer) -> Result<Learner, TrainError> {
+/// A network with initial weights.
+pub(crate) fn begin(run: &Run<'_>, observer: &mut dyn Observer) -> Result<Trained, TrainError> {
     let classes = run.data.classes.len();
     let state = initial_state(&run.config.arch.graph(), classes, run.config.seed);
     let state = crate::weights::load_initial(state, classes, run.config, observer)?;
-    Learner::new(&state, classes, run.config, run.compute)
+    let learner = Learner::new(&state, classes, run.config, run.compute)?;
+    let average = run.config.ema.map(|decay| Average::new(decay, learner.state_dict()));
+    Ok(Trained { learner, average })
 }
 
-/// A learner as a checkpoint left it.
+/// A network as a checkpoint left it.
 fn resume(
     run: &Run<'_>,
     folder: &RunFolder,
     record: &DataRecord,
     checkpoint: &Checkpoint,
-) -> Result<(Learner, Progress, Manifest), TrainError> {
+) -> Result<(Trained, Progress, Manifest), TrainError> {
     let path = folder.root().to_owned();
     let Header { config, data, progress, .. } = checkpoint.header.clone();
     let manifest = folder.read_manifest()?;
@@ -325,7 +347,25 @@ fn resume(
     }
     let mut learner = Learner::new(&checkpoint.network, run.data.classes.len(), run.config, run.compute)?;
     learner.load_optimizer(&checkpoint.optimizer, &folder.checkpoint())?;
-    Ok((learner, progress, manifest))
+    let average = match run.config.ema {
+        None => None,
+        Some(decay) => Some(Average::new(decay, average_of(checkpoint, folder)?)),
+    };
+    Ok((Trained { learner, average }, progress, manifest))
+}
+
+/// The average that a checkpoint holds, with the network's very tensors.
+fn average_of(checkpoint: &Checkpoint, folder: &RunFolder) -> Result<StateDict, TrainError> {
+    let average = checkpoint.average.as_ref();
+    let fitting = average.filter(|average| shapes(average).eq(shapes(&checkpoint.network)));
+    fitting.cloned().ok_or_else(|| TrainError::Damaged {
+        path: folder.checkpoint(),
+        reason: "it has no average of the network's weights; start a new run".to_owned(),
+    })
+}
+
+fn shapes(state: &StateDict) -> impl Iterator<Item = (&str, &[usize])> {
+    state.iter().map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice()))
 }
 
 fn new_manifest(run: &Run<'_>, record: &DataRecord) -> Manifest {
@@ -356,14 +396,14 @@ fn check_finite(
 }
 
 /// Measures an epoch that may have begun in another process.
-struct Clock {
+pub(crate) struct Clock {
     before: f64,
     started: Instant,
     images: usize,
 }
 
 impl Clock {
-    fn start(before: f64) -> Self {
+    pub(crate) fn start(before: f64) -> Self {
         Self { before, started: Instant::now(), images: 0 }
     }
 
@@ -372,7 +412,7 @@ impl Clock {
     }
 
     /// Patches a second, with these `images` more.
-    fn rate(&mut self, images: usize) -> f64 {
+    pub(crate) fn rate(&mut self, images: usize) -> f64 {
         self.images += images;
         self.images as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
     }

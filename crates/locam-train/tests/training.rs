@@ -3,11 +3,14 @@
 
 use image::{Rgb, RgbImage};
 use locam_core::{ClassId, ClassSpec};
-use locam_data::{Patch, PatchStore, Split};
+use locam_data::{Patch, PatchStore, Sampling, Split};
 use locam_net::Compute;
 use locam_train::{
-    EpochMetrics, Event, Outcome, Run, RunFolder, Schedule, Start, TrainConfig, TrainData, TrainError, train,
+    ClassWeights, EpochMetrics, Event, Outcome, Run, RunFolder, Schedule, Start, TrainConfig, TrainData,
+    TrainError, Weights, find_learning_rate, train,
 };
+use safetensors::tensor::{SafeTensors, TensorView};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -71,7 +74,11 @@ fn config() -> TrainConfig {
         weight_decay: 1e-4,
         schedule: Schedule::Cosine,
         warmup_epochs: 0.5,
-        augment: "flips,turns".parse().unwrap(),
+        label_smoothing: 0.1,
+        sampling: Sampling::Balanced,
+        ema: Some(0.8),
+        layer_decay: 0.9,
+        augment: "flips,turns,mixup,cutmix".parse().unwrap(),
         patch_size: SIDE,
         seed: 3,
         ..TrainConfig::default()
@@ -136,7 +143,8 @@ fn it_learns_and_a_finished_run_is_not_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let (data, out) = (data(&folder.path().join("data")), folder.path().join("run"));
     let arch = "resnet18".parse().unwrap();
-    let config = TrainConfig { arch, epochs: 6, learning_rate: Some(0.01), ..config() };
+    let augment = "flips,turns".parse().unwrap();
+    let config = TrainConfig { arch, epochs: 6, learning_rate: Some(0.01), augment, ema: None, ..config() };
     let mut names = Vec::new();
     let stop = AtomicBool::new(false);
     let outcome = run(&config, &data, &out, Start::New, &stop, &mut |event| {
@@ -187,6 +195,108 @@ fn a_run_stopped_in_the_middle_of_epochs_ends_as_an_unbroken_one() {
     }
 }
 
+/// The tensors of a safetensors file whose names begin with `part`, which is taken off.
+fn tensors(path: &Path, part: &str) -> BTreeMap<String, Vec<u8>> {
+    let bytes = std::fs::read(path).unwrap();
+    let all = SafeTensors::deserialize(&bytes).unwrap();
+    let own = |(name, view): (&str, TensorView<'_>)| {
+        Some((name.strip_prefix(part)?.to_owned(), view.data().to_vec()))
+    };
+    all.iter().filter_map(own).collect()
+}
+
+#[test]
+fn models_are_of_the_average_and_training_goes_on_as_without_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(&folder.path().join("data"));
+    let [with, without] = ["with", "without"].map(|name| folder.path().join(name));
+    let averaged = TrainConfig { epochs: 1, ema: Some(0.9), ..config() };
+    let found = finish(&averaged, &data, &with, Start::New);
+    let plain = finish(&TrainConfig { ema: None, ..averaged }, &data, &without, Start::New);
+    assert_eq!(found[0].train_loss.to_bits(), plain[0].train_loss.to_bits());
+    assert_ne!(found[0].val_loss, plain[0].val_loss, "validation is of the average");
+    let [with, without] = [with, without].map(|path| RunFolder::new(&path));
+    let model = |run: &RunFolder| tensors(&run.last().join("model.safetensors"), "");
+    assert!(model(&with) == tensors(&with.checkpoint(), "average."));
+    assert!(model(&without) == tensors(&with.checkpoint(), "network."));
+    assert!(model(&with) != model(&without) && tensors(&without.checkpoint(), "average.").is_empty());
+}
+
+#[test]
+fn a_frozen_run_keeps_its_first_modules_and_goes_on_from_its_middle() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(&folder.path().join("data"));
+    let first = folder.path().join("first");
+    finish(&TrainConfig { epochs: 1, ..config() }, &data, &first, Start::New);
+    let weights = RunFolder::new(&first).last().join("model.safetensors");
+    let frozen = TrainConfig {
+        weights: Weights::File(weights.clone()),
+        freeze: Some("features.10".to_owned()),
+        ema: None,
+        class_weights: ClassWeights::Balanced,
+        sampling: Sampling::Shuffled,
+        epochs: 2,
+        ..config()
+    };
+    let [whole, broken] = ["whole", "broken"].map(|name| folder.path().join(name));
+    finish(&frozen, &data, &whole, Start::New);
+    let mut batches = 0;
+    let stop = AtomicBool::new(false);
+    run(&frozen, &data, &broken, Start::New, &stop, &mut |event| {
+        batches += usize::from(matches!(event, Event::BatchDone { .. }));
+        stop.store(batches == 4, Ordering::Relaxed);
+    })
+    .unwrap();
+    finish(&frozen, &data, &broken, Start::Resume);
+    assert_same_run(&whole, &broken);
+    let (before, after) =
+        (tensors(&weights, ""), tensors(&RunFolder::new(&whole).last().join("model.safetensors"), ""));
+    for (name, values) in &after {
+        let place =
+            name.strip_prefix("features.").and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+        assert_eq!(*values == before[name], place.is_some_and(|place| place <= 10), "{name}");
+    }
+}
+
+#[test]
+fn a_learning_rate_is_found_and_nothing_else_is_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (data(&folder.path().join("data")), folder.path().join("rates"));
+    let config = TrainConfig {
+        arch: "resnet18".parse().unwrap(),
+        augment: "flips,turns".parse().unwrap(),
+        batch_size: 11,
+        ema: None,
+        layer_decay: 1.0,
+        momentum: 0.9,
+        ..config()
+    };
+    let stop = AtomicBool::new(false);
+    let run = |out: &Path, stop: &AtomicBool| {
+        let run = Run {
+            config: &config,
+            data: &data,
+            folder: out,
+            start: Start::New,
+            compute: &Compute::Cpu,
+            device_name: "cpu",
+            stop,
+        };
+        find_learning_rate(&run, &mut |_: &Event| {})
+    };
+    let test = run(&out, &stop).unwrap().unwrap();
+    let rates: Vec<f64> = test.steps.iter().map(|step| step.learning_rate).collect();
+    assert!(rates.len() > 40 && rates.is_sorted() && (rates[0] - 1e-6).abs() < 1e-12, "{rates:?}");
+    let suggestion = test.suggestion.unwrap();
+    assert!((1e-5..0.1).contains(&suggestion), "{suggestion}: {:?}", test.steps);
+    let at = rates.iter().position(|rate| *rate >= suggestion).unwrap();
+    assert!(test.steps[at + 7].smoothed_loss < test.steps[at - 7].smoothed_loss);
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0, "the folder is empty");
+    assert_eq!(run(&out, &AtomicBool::new(true)).unwrap(), None);
+    std::fs::write(out.join("notes.txt"), "mine").unwrap();
+    assert!(matches!(run(&out, &stop), Err(TrainError::NotEmpty { .. })));
+}
+
 #[test]
 fn patience_ends_a_run_so_many_epochs_after_the_best() {
     let folder = tempfile::tempdir().unwrap();
@@ -212,11 +322,24 @@ fn resuming_refuses_other_settings_and_other_data() {
     let outcome = run(&config(), &data, &out, Start::New, &stop, &mut |_| {}).unwrap();
     assert_eq!(outcome, Outcome::Stopped { epochs: 0, batches: 1 });
 
-    let other = TrainConfig { seed: 4, ..config() };
-    match run(&other, &data, &out, Start::Resume, &stop, &mut |_| {}) {
-        Err(TrainError::OtherConfig { key, .. }) => assert_eq!(key, "seed"),
-        result => panic!("{result:?}"),
+    let checkpoint = std::fs::read(RunFolder::new(&out).checkpoint()).unwrap();
+    for (other, expected) in [
+        (TrainConfig { seed: 4, ..config() }, "seed"),
+        (TrainConfig { arch: "resnet18".parse().unwrap(), ..config() }, "arch"),
+        (TrainConfig { ema: None, ..config() }, "ema"),
+        (TrainConfig { sampling: Sampling::Shuffled, ..config() }, "sampling"),
+    ] {
+        let mut events = 0;
+        match run(&other, &data, &out, Start::Resume, &stop, &mut |_| events += 1) {
+            Err(error @ TrainError::OtherConfig { .. }) => {
+                let message = error.to_string();
+                assert!(message.contains(&format!("started with another {expected};")), "{message}");
+            }
+            result => panic!("{result:?}"),
+        }
+        assert_eq!(events, 0, "nothing is done for {expected}");
     }
+    assert_eq!(std::fs::read(RunFolder::new(&out).checkpoint()).unwrap(), checkpoint);
     data.val = None;
     match run(&config(), &data, &out, Start::Resume, &stop, &mut |_| {}) {
         Err(TrainError::OtherData { what, .. }) => assert_eq!(what, "the validation patches"),

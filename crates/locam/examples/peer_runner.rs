@@ -11,7 +11,7 @@ use locam_arch::{ArchName, StateDict};
 use locam_core::Size;
 use locam_infer::{Features, Head, Images, Pixels, Plan, Precision};
 use locam_net::{Network, read_weights};
-use locam_step::{Optimizer, Trainer};
+use locam_step::{CrossEntropy, Optimizer, Targets, Trainer};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
@@ -116,7 +116,7 @@ impl Request {
         let labels =
             || -> Result<Vec<usize>> { Ok(labels()?.into_iter().map(|label| label as usize).collect()) };
         Ok(match (self.system.as_str(), self.task.as_str()) {
-            ("locam", "train") => Box::new(Train::new(weights, inputs, labels()?)?),
+            ("locam", "train") => Box::new(Train::new(weights, inputs, &labels()?)?),
             ("locam", task) => {
                 let plan = Plan::new(&ARCH.graph(), &weights, self.precision.parse::<Precision>()?)?;
                 let head =
@@ -187,12 +187,13 @@ struct Train {
     weights: StateDict,
     trainer: Trainer,
     inputs: Inputs,
-    labels: Vec<usize>,
+    targets: Targets,
 }
 
 impl Train {
-    fn new(weights: StateDict, inputs: Inputs, labels: Vec<usize>) -> Result<Self> {
-        Ok(Self { trainer: Self::trainer(&weights)?, weights, inputs, labels })
+    fn new(weights: StateDict, inputs: Inputs, labels: &[usize]) -> Result<Self> {
+        let targets = CrossEntropy::plain(CLASSES).targets_of_labels(labels);
+        Ok(Self { trainer: Self::trainer(&weights)?, weights, inputs, targets })
     }
 
     fn trainer(weights: &StateDict) -> Result<Trainer> {
@@ -201,7 +202,7 @@ impl Train {
     }
 
     fn step(&mut self) -> Result<f64> {
-        Ok(self.trainer.step(self.inputs.images(), &self.labels, LEARNING_RATE)?.loss)
+        Ok(self.trainer.step(self.inputs.images(), &self.targets, LEARNING_RATE)?.loss)
     }
 }
 

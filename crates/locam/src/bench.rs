@@ -6,7 +6,7 @@ use locam_core::{Normalization, Size};
 use locam_infer::{Head, Images, Pixels, Plan, Precision, StepTime};
 use locam_kernels::{Bf16, Isa, measured_peak};
 use locam_net::initial_state;
-use locam_step::{Optimizer, Trainer};
+use locam_step::{CrossEntropy, Optimizer, Trainer};
 use serde::Serialize;
 use std::fmt;
 use std::time::Instant;
@@ -128,7 +128,8 @@ fn measure(plan: &BenchPlan, batch: usize) -> Result<BenchResult, Error> {
         let optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
         let mut trainer = Trainer::new(&graph, &state, CLASSES, optimizer)?;
         let labels: Vec<usize> = (0..batch).map(|image| image % CLASSES).collect();
-        let seconds = median_seconds(|| trainer.step(images, &labels, 1e-3).map(|_| ()))?;
+        let targets = CrossEntropy::plain(CLASSES).targets_of_labels(&labels);
+        let seconds = median_seconds(|| trainer.step(images, &targets, 1e-3).map(|_| ()))?;
         (seconds, 3.0 * forward - first_convolution(&graph, plan.size)?)
     } else {
         let network = Plan::new(&graph, &state, plan.precision)?;

@@ -8,9 +8,7 @@ use crate::evaluating::{PatchEvaluation, patch_figures, units};
 use crate::leakage::Checked;
 use crate::training::{Prepared, prepare_checked, split_plan, train_run};
 use crate::{Error, pictures, report};
-use locam_data::{
-    Augment, Dataset, FoldPlan, LoaderConfig, Patch, PatchStore, Problem, Split, assign_folds, assign_splits,
-};
+use locam_data::{Dataset, FoldPlan, Patch, PatchStore, Problem, Split, assign_folds, assign_splits};
 use locam_locate::Classified;
 use locam_net::{DeviceChoice, Model, Precision, Predictor};
 use locam_report::{confusion_plot, write_atomically};
@@ -198,13 +196,7 @@ fn classify(run: &Path, config: &TrainConfig, store: &Arc<PatchStore>) -> Result
     let (compute, _) = locam_net::select(choice)?;
     let model = Model::load(&RunFolder::new(run).best())?;
     let predictor = Predictor::new(&model, &compute, Precision::F32)?;
-    let loader = LoaderConfig {
-        batch_size: config.batch_size,
-        workers: config.workers,
-        seed: config.seed,
-        augment: Augment::NONE,
-    };
-    let logits = locam_train::predict(&predictor, store, &loader)?;
+    let logits = locam_train::predict(&predictor, store, &config.loader())?;
     Ok(logits.iter().enumerate().map(|(i, row)| Classified::from_logits(store.class_of(i).0, row)).collect())
 }
 

@@ -22,6 +22,7 @@ mod images;
 mod input_rows;
 mod journal;
 mod leakage;
+mod learning_rate;
 mod locating;
 mod mining;
 mod models;
@@ -53,18 +54,19 @@ pub use evaluating::{
 pub use folding::{CrossRun, CrossValidation, FoldFigures, cross_validate};
 pub use images::find_images;
 pub use leakage::{Leak, Likeness, RunImage, RunImages, SeenBefore, seen_before};
+pub use learning_rate::find_learning_rate;
 pub use locam_arch::ArchName;
 pub use locam_core::{ClassId, ModelSpec, Normalization, Point, Rect, Region, ScoreMap, Size};
 pub use locam_data::{
-    Dataset, Inspection, Layout, OpenOptions, Predictions, Problem, SmearPlan, Split, StainPreset,
+    Dataset, Inspection, Layout, OpenOptions, Predictions, Problem, Sampling, SmearPlan, Split, StainPreset,
     Strictness, contact_sheet, inspect, read_predictions, write_patches, write_smears, write_voc,
 };
 pub use locam_locate::{Estimate, FrocPoint, PrecisionRecall, ReliabilityBin};
 pub use locam_net::{ChannelChoice, DeviceChoice, Model, Precision};
 pub use locam_report::write_image;
 pub use locam_train::{
-    EpochMetrics, Event, Observer, OptimizerName, Outcome, PatchConfig, Schedule, Start, Summary,
-    TrainConfig, Weights,
+    ClassWeights, EpochMetrics, Event, Observer, OptimizerName, Outcome, PatchConfig, RateStep, RateTest,
+    Schedule, Start, Summary, TrainConfig, Weights,
 };
 pub use locating::{LocateOptions, Located, Locator, Scaling, SmallImages};
 pub use mining::{Mined, MiningFigures, MiningRun, mine};

@@ -9,7 +9,7 @@ use locam_data::{
     PatchStore, Problem, Split, SplitPlan, assign_splits, plan_patches,
 };
 use locam_net::DeviceChoice;
-use locam_train::{Observer, Outcome, Run, RunFolder, Start, TrainConfig, TrainData, train};
+use locam_train::{Observer, Outcome, Run, RunFolder, Start, TrainConfig, TrainData, TrainError, train};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -184,22 +184,25 @@ pub fn train_run(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, Error> {
-    let choice: DeviceChoice = config.device.parse()?;
-    let (compute, device_name) = locam_net::select(choice)?;
-    let run = Run {
-        config,
-        data: &prepared.data,
-        folder,
-        start,
-        compute: &compute,
-        device_name: &device_name,
-        stop,
-    };
-    let outcome = train(&run, observer)?;
+    let outcome = with_run(prepared, config, (folder, start), stop, |run| train(run, observer))?;
     prepared.images.write(folder)?;
     if let Outcome::Finished(summary) = &outcome {
         let names: Vec<String> = prepared.data.classes.iter().map(|class| class.name.clone()).collect();
         pictures::write_training_pictures(RunFolder::new(folder).root(), summary, &names)?;
     }
     Ok(outcome)
+}
+
+/// Does something with a run on the device that the configuration names.
+pub(crate) fn with_run<T>(
+    prepared: &Prepared,
+    config: &TrainConfig,
+    (folder, start): (&Path, Start),
+    stop: &AtomicBool,
+    job: impl FnOnce(&Run<'_>) -> Result<T, TrainError>,
+) -> Result<T, Error> {
+    let choice: DeviceChoice = config.device.parse()?;
+    let (compute, device_name) = locam_net::select(choice)?;
+    let (data, compute, device_name) = (&prepared.data, &compute, device_name.as_str());
+    Ok(job(&Run { config, data, folder, start, compute, device_name, stop })?)
 }

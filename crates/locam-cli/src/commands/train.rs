@@ -6,7 +6,7 @@ use crate::settings::train_config;
 use anyhow::{Context, Result, bail};
 use locam::{
     CrossRun, Dataset, MiningFigures, MiningRun, Outcome, Prepared, RunImages, Start, Strictness,
-    TrainConfig, cross_validate, mine, prepare, train_run,
+    TrainConfig, cross_validate, find_learning_rate, mine, prepare, train_run,
 };
 
 use std::process::ExitCode;
@@ -40,6 +40,9 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     let start = if args.resume { Start::Resume } else { Start::New };
     let mut progress = TrainingProgress::new(Style::choose(args.json));
     let stop = stop_flag()?;
+    if args.find_learning_rate {
+        return find_rate(args, &prepared, &config, &stop, &mut progress);
+    }
     let mining = args.mine.map(|most| MiningRun {
         data: &data,
         config: &config,
@@ -62,6 +65,29 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
             Ok(ExitCode::from(STOPPED))
         }
     }
+}
+
+/// A learning-rate range test in place of a run.
+fn find_rate(
+    args: &TrainArgs,
+    prepared: &Prepared,
+    config: &TrainConfig,
+    stop: &AtomicBool,
+    progress: &mut TrainingProgress,
+) -> Result<ExitCode> {
+    let found = find_learning_rate(prepared, config, &args.out, stop, progress)?;
+    progress.clear();
+    let Some(found) = found else {
+        eprintln!("stopped; nothing was written");
+        return Ok(ExitCode::from(STOPPED));
+    };
+    match found.suggestion {
+        _ if args.json => println!("{}", serde_json::to_string(&found)?),
+        Some(rate) => println!("the loss falls most steeply at a learning rate of {rate:.1e}"),
+        None => println!("the loss falls at no learning rate; check the labels, or try other weights"),
+    }
+    eprintln!("the loss over learning rates: {}", args.out.join("learning-rate.png").display());
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A run per fold.

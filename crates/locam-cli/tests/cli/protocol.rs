@@ -72,6 +72,44 @@ fn folds_that_can_not_be_are_refused_before_any_work() {
 }
 
 #[test]
+fn a_learning_rate_is_found_and_written_and_no_model_is() {
+    let place = smears();
+    let find = [&["train", "smears/ALL_IDB2", "--out", "rates", "--find-learning-rate"], &QUICK[..]].concat();
+    let (answer, _) = place.ok(&find);
+    assert!(answer.starts_with("the loss falls"), "{answer}");
+    let table = std::fs::read_to_string(place.path("rates/learning-rate.csv")).unwrap();
+    assert!(table.starts_with("step,learning_rate,loss,smoothed_loss\n1,0.000001,"), "{table}");
+    let written: Vec<String> = std::fs::read_dir(place.path("rates"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(written.len(), 3, "{written:?}");
+    for file in ["learning-rate.svg", "learning-rate.png"] {
+        assert!(written.contains(&file.to_owned()), "{written:?}");
+    }
+    let (code, _, message) = place.run(&find);
+    assert!(code != 0 && message.contains("not empty"), "{message}");
+    let (code, _, message) = place.run(&[&find[..], &["--resume"]].concat());
+    assert!(code != 0 && message.contains("cannot be used with"), "{message}");
+}
+
+#[test]
+fn layers_are_frozen_where_there_are_weights() {
+    let place = smears();
+    let train = [&["train", "smears/ALL_IDB2", "--out", "run"], &QUICK[..]].concat();
+    let (code, _, message) = place.run(&[&train[..], &["--freeze", "features.3"]].concat());
+    assert!(code != 0 && message.contains("give imagenet or a file as weights"), "{message}");
+    assert!(!place.path("run").exists());
+    place.ok(&[&train[..], &["--ema", "0.9", "--sampling", "balanced", "--augment", "mixup"]].concat());
+    let tuned = ["--freeze", "features.3", "--layer-decay", "0.8", "--weights", "run/best/model.safetensors"];
+    let mut train = [&train[..], &tuned].concat();
+    train[3] = "tuned";
+    place.ok(&train);
+    let config = std::fs::read_to_string(place.path("tuned/config.toml")).unwrap();
+    assert!(config.contains("freeze = \"features.3\"") && config.contains("layer_decay = 0.8"), "{config}");
+}
+
+#[test]
 fn one_image_with_two_labels_is_refused() {
     let place = smears();
     let data = place.path("smears/ALL_IDB2/img");

@@ -1,10 +1,13 @@
-//! Changes to training patches that leave their class as it is.
+//! Changes to training patches that leave their class as it is, and blends of two patches with both their classes.
 
+mod blend;
 mod camera;
 mod colour;
 mod draw;
 mod geometry;
 mod symmetry;
+
+pub use blend::Blend;
 
 use crate::{DataError, View};
 use geometry::Warp;
@@ -51,11 +54,15 @@ pub enum Change {
     Jpeg,
     /// Hides a box.
     CutOut,
+    /// Mixes two patches of a batch and their classes (Zhang et al., 2018).
+    MixUp,
+    /// Puts a box of another patch of the batch into a patch, with its part of the class (Yun et al., 2019).
+    CutMix,
 }
 
 impl Change {
     /// Every change with its word.
-    pub const ALL: [(&'static str, Self); 13] = [
+    pub const ALL: [(&'static str, Self); 15] = [
         ("flips", Self::Flips),
         ("turns", Self::Turns),
         ("rotation", Self::Rotation),
@@ -69,6 +76,8 @@ impl Change {
         ("noise", Self::Noise),
         ("jpeg", Self::Jpeg),
         ("cut-out", Self::CutOut),
+        ("mixup", Self::MixUp),
+        ("cutmix", Self::CutMix),
     ];
 }
 
@@ -130,7 +139,8 @@ impl Augment {
             || self.has(Change::Shift)
     }
 
-    /// Appends to `batch` one square patch of `side` by `side` RGB pixels in the way drawn for it.
+    /// Appends to `batch` one square patch of `side` by `side` RGB pixels in the way drawn for it. Blends of patches are
+    /// made of the whole batch: see [`Augment::blend`].
     ///
     /// The draw depends on `key` alone: the seed, the epoch and the sample's index. So it is the same whichever
     /// thread makes it.
@@ -291,6 +301,10 @@ mod tests {
         for (word, change) in Change::ALL {
             let augment = Augment::NONE.with(change, true);
             assert_eq!(augment.to_string(), word);
+            if matches!(change, Change::MixUp | Change::CutMix) {
+                assert_eq!(changed(augment, &image, [1, 2, 3]), *image.as_raw(), "a patch alone has no pair");
+                continue;
+            }
             let differing =
                 (0..20).filter(|&index| changed(augment, &image, [1, 2, index]) != *image.as_raw()).count();
             assert!(differing >= 5, "{word} changed {differing} of 20");
@@ -316,7 +330,9 @@ mod tests {
 
     #[test]
     fn words_go_there_and_back_and_unknown_ones_are_answered() {
-        for words in ["microscopy", "photo", "characters", "none", "flips,turns", "stain", "scale,cut-out"] {
+        for words in
+            ["microscopy", "photo", "characters", "none", "flips,turns", "stain", "scale,mixup,cutmix"]
+        {
             assert_eq!(words.parse::<Augment>().unwrap().to_string(), words);
         }
         assert_eq!(" turns , flips".parse::<Augment>().unwrap().to_string(), "flips,turns");

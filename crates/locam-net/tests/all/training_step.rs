@@ -9,7 +9,7 @@ use locam_arch::ArchName;
 use locam_core::Size;
 use locam_infer::{Images, Pixels};
 use locam_net::Network;
-use locam_step::{Optimizer, Trainer};
+use locam_step::{CrossEntropy, Optimizer, Trainer};
 
 const BATCH: usize = 4;
 const SIZE: Size = Size::new(64, 96);
@@ -34,9 +34,11 @@ fn planes(batch: &str) -> Vec<f32> {
     numbers(batch, count).into_iter().map(|unit| (2.0 * unit - 1.0) as f32).collect()
 }
 
-fn burn_step(arch: ArchName, planes: &[f32]) -> (f32, Vec<Vec<f32>>) {
+/// The loss, and the gradients of all layers that are not frozen.
+fn burn_step(arch: ArchName, planes: &[f32], is_frozen: fn(&str) -> bool) -> (f32, Vec<Vec<f32>>) {
     let device = Device::flex().autodiff();
     let network = Network::from_state(arch, CLASSES, &filled_state(arch), &device).unwrap();
+    let network = network.freeze_layers(is_frozen);
     let shape = [BATCH, 3, SIZE.height as usize, SIZE.width as usize];
     let images = Tensor::<4>::from_data(TensorData::new(planes.to_vec(), shape), &device);
     let labels: Vec<i64> = LABELS.iter().map(|&label| i64::from(label as u32)).collect();
@@ -51,16 +53,19 @@ fn burn_step(arch: ArchName, planes: &[f32]) -> (f32, Vec<Vec<f32>>) {
 }
 
 /// How far each parameter's gradient is from Burn's, as a part of its length.
-fn errors(arch: ArchName, planes: &[f32]) -> Vec<(String, f32)> {
-    let (loss, expected) = burn_step(arch, planes);
+fn errors(arch: ArchName, planes: &[f32], is_frozen: fn(&str) -> bool) -> Vec<(String, f32)> {
+    let (loss, expected) = burn_step(arch, planes, is_frozen);
     let graph = arch.graph();
     let optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
-    let mut trainer = Trainer::new(&graph, &filled_state(arch), CLASSES, optimizer).unwrap();
+    let trainer = Trainer::new(&graph, &filled_state(arch), CLASSES, optimizer).unwrap();
+    let mut trainer = trainer.with_rates(|layer| if is_frozen(layer) { 0.0 } else { 1.0 });
     let images = Images { count: BATCH, size: SIZE, pixels: Pixels::Planes(planes) };
-    let outcome = trainer.step(images, &LABELS, 0.0).unwrap();
+    let targets = CrossEntropy::plain(CLASSES).targets_of_labels(&LABELS);
+    let outcome = trainer.step(images, &targets, 0.0).unwrap();
     assert!((outcome.loss as f32 - loss).abs() < 1e-3 * loss.abs(), "{arch}: {} and {loss}", outcome.loss);
     let found = trainer.gradients();
-    let keys: Vec<String> = graph.parameters(CLASSES).into_iter().map(|(key, _)| key).collect();
+    let keys = graph.parameters(CLASSES).into_iter().map(|(key, _)| key);
+    let keys: Vec<String> = keys.filter(|key| !is_frozen(key.rsplit_once('.').unwrap().0)).collect();
     assert_eq!(keys.len(), expected.len(), "{arch}: one gradient per parameter");
     // A bias whose every effect the next batch normalisation takes away has a gradient of nothing but rounding.
     let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|value| value * value).sum::<f32>().sqrt();
@@ -77,10 +82,10 @@ fn errors(arch: ArchName, planes: &[f32]) -> Vec<(String, f32)> {
 /// difference is at most a part of its length. Where a rectifier's input or the lead of a pooling's winner is a
 /// rounding away from zero, a derivative jumps, and every gradient before it with it; that is so in some batches. A
 /// fault is in all of them.
-fn compare(arch: ArchName, tolerance: f32) {
+fn compare(arch: ArchName, is_frozen: fn(&str) -> bool, tolerance: f32) {
     let mut least: Vec<(String, f32)> = Vec::new();
     for batch in ["training step", "a second batch", "a third batch", "a fourth batch"] {
-        let errors = errors(arch, &planes(batch));
+        let errors = errors(arch, &planes(batch), is_frozen);
         println!("{arch}, {batch}: {:?}", errors.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap());
         if least.is_empty() {
             least = errors;
@@ -97,22 +102,63 @@ fn compare(arch: ArchName, tolerance: f32) {
 
 #[test]
 fn resnet18_has_burns_gradients() {
-    compare(ArchName::Resnet18, 1e-3);
+    compare(ArchName::Resnet18, |_| false, 1e-3);
 }
 
 #[test]
 fn squeezenet_with_its_concatenations_has_burns_gradients() {
-    compare(ArchName::Squeezenet1_1, 1e-4);
+    compare(ArchName::Squeezenet1_1, |_| false, 1e-4);
 }
 
 #[test]
 fn mobilenet_with_its_depthwise_convolutions_has_burns_gradients() {
-    compare(ArchName::MobilenetV2, 3e-2);
+    compare(ArchName::MobilenetV2, |_| false, 3e-2);
 }
 
 #[test]
 fn vgg16_with_its_biases_has_burns_gradients() {
-    compare(ArchName::Vgg16, 1e-2);
+    compare(ArchName::Vgg16, |_| false, 1e-2);
+}
+
+#[test]
+fn resnet18_with_frozen_layers_has_burns_gradients() {
+    let is_frozen =
+        |layer: &str| ["conv1", "bn1", "layer1", "layer2"].iter().any(|one| layer.starts_with(one));
+    compare(ArchName::Resnet18, is_frozen, 1e-3);
+}
+
+#[test]
+fn squeezenet_with_frozen_concatenations_has_burns_gradients() {
+    let is_frozen =
+        |layer: &str| ["features.0", "features.3.", "features.4."].iter().any(|one| layer.starts_with(one));
+    compare(ArchName::Squeezenet1_1, is_frozen, 1e-4);
+}
+
+#[test]
+fn frozen_layers_stay_bit_for_bit_on_both_engines() {
+    let arch = ArchName::MobilenetV2;
+    let is_frozen = |layer: &str| (0..8).any(|place| layer.starts_with(&format!("features.{place}.")));
+    let before = filled_state(arch);
+    let optimizer = Optimizer::AdamW { weight_decay: 0.1 };
+    let trainer = Trainer::new(&arch.graph(), &before, CLASSES, optimizer).unwrap();
+    let mut trainer = trainer.with_rates(|layer| if is_frozen(layer) { 0.0 } else { 1.0 });
+    let planes = planes("training step");
+    let images = Images { count: BATCH, size: SIZE, pixels: Pixels::Planes(&planes) };
+    let targets = CrossEntropy::plain(CLASSES).targets_of_labels(&LABELS);
+    trainer.step(images, &targets, 1e-2).unwrap();
+
+    let device = Device::flex().autodiff();
+    let network = Network::from_state(arch, CLASSES, &before, &device).unwrap().freeze_layers(is_frozen);
+    let shape = [BATCH, 3, SIZE.height as usize, SIZE.width as usize];
+    network.forward(Tensor::<4>::from_data(TensorData::new(planes.clone(), shape), &device));
+
+    for (key, value) in trainer.state_dict() {
+        let frozen = is_frozen(key.rsplit_once('.').unwrap().0);
+        assert_eq!(value == before[&key], frozen, "{key}");
+    }
+    for (key, value) in network.state_dict().into_iter().filter(|(key, _)| key.contains("running")) {
+        assert_eq!(value == before[&key], is_frozen(key.rsplit_once('.').unwrap().0), "{key}");
+    }
 }
 
 #[test]
@@ -123,15 +169,16 @@ fn the_loss_falls_along_the_gradient_as_fast_as_it_says() {
     let mut trainer = Trainer::new(&arch.graph(), &filled_state(arch), CLASSES, optimizer).unwrap();
     let planes = planes("training step");
     let images = Images { count: BATCH, size: SIZE, pixels: Pixels::Planes(&planes) };
+    let targets = CrossEntropy::plain(CLASSES).targets_of_labels(&LABELS);
     let rate = 1e-5;
-    let before = trainer.step(images, &LABELS, rate).unwrap().loss;
+    let before = trainer.step(images, &targets, rate).unwrap().loss;
     let square: f64 = trainer
         .gradients()
         .values()
         .flat_map(|value| &value.data)
         .map(|&g| f64::from(g) * f64::from(g))
         .sum();
-    let after = trainer.step(images, &LABELS, rate).unwrap().loss;
+    let after = trainer.step(images, &targets, rate).unwrap().loss;
     let (fell, expected) = (before - after, rate * square);
     assert!((fell / expected - 1.0).abs() < 0.1, "the loss fell by {fell}, expected {expected}");
 }

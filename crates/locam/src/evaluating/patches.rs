@@ -7,8 +7,8 @@ use crate::shortcuts::{ObjectPatch, ShortcutFigures, evenly, figures_of, object_
 use crate::{Error, Locator};
 use locam_core::{ClassId, Point, Rect};
 use locam_data::{
-    Augment, DEFAULT_MEMORY_BUDGET, Dataset, Item, Label, LoaderConfig, Patch, PatchStore, Problem, Split,
-    read_rgb, resize,
+    Augment, DEFAULT_MEMORY_BUDGET, Dataset, Item, Label, LoaderConfig, Patch, PatchStore, Problem, Sampling,
+    Split, read_rgb, resize,
 };
 use locam_locate::{
     Classified, ConfusionMatrix, Estimate, Reliability, ReliabilityBin, Resamples, RocRanking, confusion,
@@ -108,7 +108,13 @@ pub fn evaluate_patches(
         return Err(Error::Request(format!("{root} has no patch that can be looked at ({which}){reason}")));
     }
     let store = Arc::new(store);
-    let loader = LoaderConfig { batch_size: 32, workers: 2, seed: SEED, augment: Augment::NONE };
+    let loader = LoaderConfig {
+        batch_size: 32,
+        workers: 2,
+        seed: SEED,
+        augment: Augment::NONE,
+        sampling: Sampling::Shuffled,
+    };
     let logits = locam_train::predict(locator.predictor(), &store, &loader)?;
     let classified: Vec<Classified> =
         logits.iter().enumerate().map(|(i, row)| Classified::from_logits(store.class_of(i).0, row)).collect();

@@ -85,7 +85,32 @@ fn config_rows(config: &TrainConfig, locator: &Locator) -> Vec<Row> {
         rows.push(("background", format!("up to {count} {patches} of each annotated image")));
     }
     rows.push(("batch", format!("{} patches, {:?}", config.batch_size, config.optimizer)));
+    let protocol = protocol(config);
+    if !protocol.is_empty() {
+        rows.push(("protocol", protocol.join(", ")));
+    }
     rows
+}
+
+/// What was done besides the usual.
+fn protocol(config: &TrainConfig) -> Vec<String> {
+    let usual = TrainConfig::default();
+    let mut words = Vec::new();
+    if config.label_smoothing > 0.0 {
+        words.push(format!("label smoothing {}", config.label_smoothing));
+    }
+    if config.class_weights != usual.class_weights {
+        words.push("balanced class weights".to_owned());
+    }
+    if config.sampling != usual.sampling {
+        words.push("balanced sampling".to_owned());
+    }
+    words.extend(config.ema.map(|decay| format!("average of weights with decay {decay}")));
+    words.extend(config.freeze.iter().map(|module| format!("frozen up to {module}")));
+    if config.layer_decay < 1.0 {
+        words.push(format!("layer decay {}", config.layer_decay));
+    }
+    words
 }
 
 /// The curves of the run, and its confusion matrix.
