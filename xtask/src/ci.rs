@@ -1,7 +1,7 @@
 //! All checks, cheapest first. Tests run in the release profile: the demonstration needs that build anyway, and a
 //! network in an unoptimised build would take many times longer than building it.
 
-use crate::{browser, kernels, readers, readme};
+use crate::{browser, kernels, readers, readme, slides};
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
 use std::time::Instant;
@@ -20,6 +20,7 @@ pub(crate) fn run() -> Result<()> {
     }
     step("cargo", &["test", "--release", "--workspace", "--doc"], &[])?;
     step("cargo", &["doc", "--release", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    slides::run()?;
     kernels::neon()?;
     kernels::sanitize()?;
     readers::run()?;

@@ -8,6 +8,7 @@ mod kernels;
 mod readers;
 mod readme;
 mod results;
+mod slides;
 
 use anyhow::{Result, bail};
 
@@ -18,6 +19,7 @@ cargo xtask COMMAND
   sanitize      run the kernels' tests under AddressSanitizer
   neon          check the kernels for 64-bit ARM, and run their tests there where an emulator is installed
   readers       read back every file that locating writes with Python's libraries
+  slides        check and test the reading of slides through OpenSlide
   readme        check that README's pictures exist and that its commands are the ones that ci runs
   results       put an evaluation's figures into docs/results.md: results SECTION EVALUATION.json
   browser       look at the pages of the demonstration, or those named, in headless Chromium
@@ -32,6 +34,7 @@ fn main() -> Result<()> {
         ["sanitize"] => kernels::sanitize(),
         ["neon"] => kernels::neon(),
         ["readers"] => readers::run(),
+        ["slides"] => slides::run(),
         ["readme"] => readme::check(),
         ["results", section, evaluation] => results::record(section, evaluation),
         ["browser", ..] => browser::run(&arguments[1..]),

@@ -40,15 +40,31 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
     },
-    /// A file is a slide in a scanner's own format.
+    /// A file is a slide in a scanner's own format, and this crate was built without the feature `slides`.
     #[error(
-        "{} is a slide in a format that is not read here; convert it, as with `vips tiffsave SLIDE OUT.tif --tile \
-         --pyramid --bigtiff --compression jpeg`",
+        "{} is a slide in a scanner's own format, which this build does not read; build with `--features slides`, \
+         which needs OpenSlide, or convert it, as with `vips tiffsave SLIDE OUT.tif --tile --pyramid --bigtiff \
+         --compression jpeg`",
         path.display()
     )]
     SlideFormat {
         /// The file.
         path: PathBuf,
+    },
+    /// `OpenSlide` can't read a slide.
+    #[cfg(feature = "slides")]
+    #[error(
+        "OpenSlide {version} cannot read {}: {reason}; check that all files of the slide were copied, use another \
+         version of OpenSlide (DICOM needs 4.0), or convert it to a tiled TIFF, as with Bio-Formats' `bfconvert`",
+        path.display()
+    )]
+    OpenSlide {
+        /// The file.
+        path: PathBuf,
+        /// The version of `OpenSlide` that is in use.
+        version: String,
+        /// What it said.
+        reason: String,
     },
     /// An image claims more pixels than are read.
     #[error("{} claims {width} x {height} pixels, more than {limit} in all; cut it into tiles", path.display())]

@@ -1,6 +1,7 @@
 //! Reading image files, of which many are not what their names say.
 
 use crate::DataError;
+use crate::source::slide::SlideImage;
 use crate::source::tiff::TiffImage;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
@@ -24,12 +25,24 @@ const FORMATS: [ImageFormat; 5] =
 const TIFF_EXTENSIONS: [&str; 3] = ["svs", "btf", "tf8"];
 
 /// Extensions of slides that are no TIFF files, or hold in their first image something else than the specimen.
-const OTHER_SLIDES: [&str; 9] = ["ndpi", "mrxs", "scn", "vms", "vmu", "bif", "svslide", "dcm", "czi"];
+const OTHER_SLIDES: [&str; 8] = ["ndpi", "mrxs", "scn", "vms", "vmu", "bif", "svslide", "czi"];
+
+/// The extension of DICOM files, many of which may be one slide.
+const DICOM: [&str; 1] = ["dcm"];
 
 /// Whether a folder scan should take `path` for an image: its extension, in any case, is that of JPEG, PNG, TIFF
-/// (also `.svs`), BMP or WebP.
+/// (also `.svs`), BMP or WebP, or with the feature `slides` that of a slide. DICOM files must be named: a slide may have
+/// many, and each of them would be the whole slide.
 pub fn is_image_path(path: &Path) -> bool {
-    format_of_extension(path).is_some()
+    format_of_extension(path).is_some() || (cfg!(feature = "slides") && has_extension(path, &OTHER_SLIDES))
+}
+
+/// What a file holds.
+pub(crate) enum Content {
+    /// An image in one of [`FORMATS`], by its content.
+    Image(BufReader<File>, ImageFormat),
+    /// A slide in a scanner's own format, by its extension.
+    Slide,
 }
 
 /// Reads an image file as 8-bit RGB, upright.
@@ -37,13 +50,19 @@ pub fn is_image_path(path: &Path) -> bool {
 /// The format is recognised by content, so a wrong extension does no harm. Values of 16 bits are rounded to 8
 /// (v / 257); float values must lie in 0..=1. Alpha is composited over white. CMYK is taken for Adobe's inverted
 /// one, as every common writer makes it. EXIF orientation is applied; colour profiles are not. Of several pages or
-/// frames the first is read.
+/// frames the first is read. Of a slide in a scanner's own format the full image is read, before the background that the
+/// slide names, else before white.
 ///
 /// # Errors
 /// [`DataError::Read`], [`DataError::Empty`], [`DataError::NotAnImage`], [`DataError::TooLarge`] before anything
-/// of the claimed size is allocated, [`DataError::Truncated`] and [`DataError::Decode`].
+/// of the claimed size is allocated, [`DataError::Truncated`] and [`DataError::Decode`]; for a slide in a scanner's own
+/// format [`DataError::SlideFormat`] without the feature `slides`, and what `OpenSlide` says with it.
 pub fn read_rgb(path: &Path) -> Result<RgbImage, DataError> {
-    let (mut file, format) = open(path)?;
+    let Content::Image(mut file, format) = open(path)? else {
+        let slide = SlideImage::open(path)?;
+        check_size(path, slide.size(), MAX_PIXELS)?;
+        return slide.read_whole();
+    };
     match format {
         ImageFormat::Tiff => read_tiff(path),
         ImageFormat::Jpeg => {
@@ -54,14 +73,6 @@ pub fn read_rgb(path: &Path) -> Result<RgbImage, DataError> {
         }
         _ => decode(path, format, file),
     }
-}
-
-/// The format of a file by its content.
-///
-/// # Errors
-/// [`DataError::Read`], [`DataError::Empty`], [`DataError::NotAnImage`].
-pub(crate) fn format(path: &Path) -> Result<ImageFormat, DataError> {
-    Ok(open(path)?.1)
 }
 
 fn read_tiff(path: &Path) -> Result<RgbImage, DataError> {
@@ -78,7 +89,7 @@ fn read_tiff(path: &Path) -> Result<RgbImage, DataError> {
 /// # Errors
 /// As [`read_rgb`], less those that only show while the pixels are decoded.
 pub fn read_size(path: &Path) -> Result<Size, DataError> {
-    let (file, format) = open(path)?;
+    let Content::Image(file, format) = open(path)? else { return Ok(SlideImage::open(path)?.size()) };
     let ((width, height), orientation) = if format == ImageFormat::Tiff {
         let tiff = TiffImage::open(path)?;
         ((tiff.size().width, tiff.size().height), tiff.orientation())
@@ -98,12 +109,13 @@ pub fn read_size(path: &Path) -> Result<Size, DataError> {
     })
 }
 
-/// Says in words how a file's extension contradicts its content; nothing where they agree.
+/// Says in words how a file's extension contradicts its content; nothing where they agree, and of slides that are known by
+/// their extension.
 ///
 /// # Errors
 /// [`DataError::Read`], [`DataError::Empty`], [`DataError::NotAnImage`].
 pub fn sniffed_mismatch(path: &Path) -> Result<Option<String>, DataError> {
-    let (_, format) = open(path)?;
+    let Content::Image(_, format) = open(path)? else { return Ok(None) };
     if format_of_extension(path) == Some(format) {
         return Ok(None);
     }
@@ -124,25 +136,28 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     extension.is_some_and(|found| extensions.iter().any(|known| found.eq_ignore_ascii_case(known)))
 }
 
-/// Opens a file that has content and starts like one of [`FORMATS`].
-fn open(path: &Path) -> Result<(BufReader<File>, ImageFormat), DataError> {
+/// Opens a file that has content, and is named like a slide or starts like one of [`FORMATS`].
+///
+/// # Errors
+/// [`DataError::Read`], [`DataError::Empty`], [`DataError::NotAnImage`].
+pub(crate) fn open(path: &Path) -> Result<Content, DataError> {
     let read_error = |source| read_error(path, source);
     let file = File::open(path).map_err(read_error)?;
     if file.metadata().map_err(read_error)?.len() == 0 {
         return Err(DataError::Empty { path: path.to_owned() });
     }
-    if has_extension(path, &OTHER_SLIDES) {
-        return Err(DataError::SlideFormat { path: path.to_owned() });
+    if has_extension(path, &OTHER_SLIDES) || has_extension(path, &DICOM) {
+        return Ok(Content::Slide);
     }
     let mut file = BufReader::new(file);
     file.fill_buf().map_err(read_error)?;
     // BigTIFF is not among the formats that `image` knows.
     if [&b"II+\0"[..], b"MM\0+"].iter().any(|magic| file.buffer().starts_with(magic)) {
-        return Ok((file, ImageFormat::Tiff));
+        return Ok(Content::Image(file, ImageFormat::Tiff));
     }
     let guessed = ImageReader::new(file).with_guessed_format().map_err(read_error)?;
     match guessed.format() {
-        Some(format) if FORMATS.contains(&format) => Ok((guessed.into_inner(), format)),
+        Some(format) if FORMATS.contains(&format) => Ok(Content::Image(guessed.into_inner(), format)),
         _ => Err(DataError::NotAnImage { path: path.to_owned() }),
     }
 }

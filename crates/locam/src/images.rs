@@ -52,7 +52,10 @@ fn images_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
         .collect();
     paths.sort();
     if paths.is_empty() {
-        let reason = "the folder holds no image (jpg, png, tif, svs, bmp, webp)".to_owned();
+        let reason =
+            "the folder holds no image (jpg, png, tif, svs, bmp, webp; slides such as ndpi and mrxs with a \
+                      build that has `--features slides`)"
+                .to_owned();
         return Err(Error::NoImages { given: folder.display().to_string(), reason });
     }
     Ok(paths)

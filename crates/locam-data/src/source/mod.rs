@@ -5,19 +5,23 @@ mod png_rows;
 mod reduced;
 mod samples;
 mod scaled;
+#[cfg_attr(not(feature = "slides"), path = "no_slide.rs")]
+pub(crate) mod slide;
 mod taps;
 pub(crate) mod tiff;
+mod whole;
 mod window;
 
 pub use scaled::ScaledRows;
 
 use crate::DataError;
-use crate::image_io;
+use crate::image_io::{self, Content};
 use image::metadata::Orientation;
 use image::{ImageFormat, RgbImage};
 use locam_core::Size;
 use missing::Missing;
 use png_rows::PngBands;
+use slide::SlideImage;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +29,10 @@ use tiff::TiffImage;
 
 /// The most bytes of rows that are decoded at once.
 const MAX_BAND_BYTES: u64 = 2 << 30;
+
+/// The largest pixel of a microscope's image in micrometres. Coarser resolutions are those of printing (72 dots per
+/// inch are 353 micrometres) and say nothing about the specimen.
+const COARSEST: f64 = 20.0;
 
 /// One level of an image's pyramid.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,8 +55,9 @@ impl Level {
 
 /// An image that is read by rows, never whole where its format allows.
 ///
-/// Colours are those of [`crate::read_rgb`]. TIFF and BigTIFF are read by tiles and strips, PNG by rows. JPEG, BMP, WebP,
-/// interlaced PNG, and whatever is stored turned are decoded whole while they are opened. Clones share what was decoded.
+/// Colours are those of [`crate::read_rgb`]. TIFF and BigTIFF are read by tiles and strips, PNG by rows, slides in scanners'
+/// own formats by parts through `OpenSlide` where the feature `slides` is on. JPEG, BMP, WebP, interlaced PNG, and whatever
+/// is stored turned are decoded whole while they are opened. Clones share what was decoded.
 #[derive(Clone)]
 pub struct ImageSource {
     path: PathBuf,
@@ -62,6 +71,7 @@ enum Pixels {
     Whole(Arc<RgbImage>),
     Tiff(Arc<TiffImage>),
     Png,
+    Slide(Arc<SlideImage>),
 }
 
 /// The rows of one level.
@@ -82,17 +92,26 @@ trait Bands: Send + Sync {
 }
 
 impl ImageSource {
-    /// Opens an image file, whose format is recognised by content.
+    /// Opens an image file, whose format is recognised by content, that of slides by their extension.
     ///
     /// # Errors
-    /// As [`crate::read_rgb`], and [`DataError::LevelsDisagree`]. Of a TIFF only the description is read, so that damaged
-    /// pixels show later.
+    /// As [`crate::read_rgb`], and [`DataError::LevelsDisagree`]. Of a TIFF and of a slide only the description is read, so
+    /// that damaged pixels show later.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        match image_io::format(path)? {
-            ImageFormat::Tiff => Self::open_tiff(path),
-            ImageFormat::Png => Self::open_png(path),
-            _ => Ok(Self::whole(path, image_io::read_rgb(path)?, None, Vec::new())),
+        match image_io::open(path)? {
+            Content::Slide => Self::open_slide(path),
+            Content::Image(_, ImageFormat::Tiff) => Self::open_tiff(path),
+            Content::Image(_, ImageFormat::Png) => Self::open_png(path),
+            Content::Image(..) => Ok(Self::whole(path, image_io::read_rgb(path)?, None, Vec::new())),
         }
+    }
+
+    fn open_slide(path: &Path) -> Result<Self, DataError> {
+        let slide = SlideImage::open(path)?;
+        let microns = slide.microns_per_pixel();
+        let levels = slide.sizes().map(|size| Level::of(size, slide.size(), microns)).collect();
+        let pixels = Pixels::Slide(Arc::new(slide));
+        Ok(Self { path: path.to_owned(), pixels, levels, warnings: Vec::new() })
     }
 
     fn open_tiff(path: &Path) -> Result<Self, DataError> {
@@ -147,7 +166,7 @@ impl ImageSource {
         match &self.pixels {
             Pixels::Whole(_) => false,
             Pixels::Tiff(image) => image.is_streamed(),
-            Pixels::Png => true,
+            Pixels::Png | Pixels::Slide(_) => true,
         }
     }
 
@@ -169,6 +188,7 @@ impl ImageSource {
             Pixels::Whole(image) => Rows::Whole(Arc::clone(image)),
             Pixels::Tiff(image) => Rows::Bands(Box::new(image.bands(level, columns)?)),
             Pixels::Png => Rows::Bands(Box::new(PngBands::new(&self.path, columns)?)),
+            Pixels::Slide(slide) => Rows::Bands(slide.bands(level, columns)?),
         })
     }
 }

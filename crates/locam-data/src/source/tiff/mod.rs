@@ -10,7 +10,7 @@ mod pyramid;
 mod resolution;
 mod samples;
 
-use super::{Bands, Level, Missing};
+use super::whole::read_whole;
 use crate::DataError;
 use bands::TiffBands;
 use image::RgbImage;
@@ -83,21 +83,7 @@ impl TiffImage {
     /// Decodes the whole of the first image, in which no part may be damaged, as it is stored.
     pub(crate) fn read_whole(&self) -> Result<RgbImage, DataError> {
         let size = self.size();
-        let mut bands = self.bands(0, 0..size.width)?;
-        let mut missing = Missing::new(Level::of(size, size, None), size);
-        let length = 3 * size.area() as usize;
-        let mut pixels = Vec::new();
-        while pixels.len() < length {
-            bands.read_next(0, &mut pixels, &mut missing)?;
-            if !missing.regions().is_empty() {
-                break;
-            }
-        }
-        match missing.into_first_fault() {
-            Some(fault) => Err(fault),
-            None => RgbImage::from_raw(size.width, size.height, pixels)
-                .ok_or_else(|| decode_error(&self.path, "it has more rows than it says".to_owned())),
-        }
+        read_whole(&self.path, size, &mut self.bands(0, 0..size.width)?)
     }
 }
 

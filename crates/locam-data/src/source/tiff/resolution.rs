@@ -1,13 +1,10 @@
 //! How large pixels are, by any of the ways in which microscopes write it.
 
+use super::super::COARSEST;
 use super::ifd_file::IfdFile;
 use tiff::decoder::Decoder;
 use tiff::decoder::ifd::Value;
 use tiff::tags::Tag;
-
-/// The largest pixel of a microscope's image in micrometres. Coarser resolutions are those of printing (72 dots per
-/// inch are 353 micrometres) and say nothing about the specimen.
-const COARSEST: f64 = 20.0;
 
 /// Descriptions are read up to this many bytes.
 const MAX_DESCRIPTION: u64 = 16 << 20;
