@@ -50,7 +50,7 @@ Examples:
 /// How data are read, for every command that reads a data set.
 #[derive(Debug, Args)]
 pub(crate) struct DataArgs {
-    /// Layout of the data: folders, all-idb2, all-idb1, voc, yolo, coco, csv, points [default: recognised]
+    /// Layout of the data: folders, all-idb2, all-idb1, voc, yolo, coco, csv, points, masks [default: recognised]
     #[arg(long)]
     pub(crate) layout: Option<String>,
     /// Stop at the first bad file instead of warning and going on
@@ -392,7 +392,9 @@ Examples:
   locam evaluate --model runs/blasts ALL_IDB2 --out results
   locam evaluate --predictions found.json coco --split val --out results
 
-Data of annotated whole images are searched, labelled patches classified. Predictions of other programs are read from
+Data of annotated whole images are searched, labelled patches classified. Objects known by their pixels (COCO's
+segmentation, or label images: masks/CLASS/NAME.png for each image, 0 for the background and another value for each
+object) give the figures of their boxes and PxAP, the average precision of pixels. Predictions of other programs are read from
 COCO JSON (results are looked up in a coco.json beside them or in the data's own), GeoJSON as QuPath exports it (one file
 per image with its name, or a folder of them), or CSV with the columns image, class, probability or score, and left,
 top, right, bottom or x, y, in pixels.")]

@@ -1,5 +1,5 @@
 //! The words that every other part of locam speaks: sizes and points that name their space, score maps that know
-//! where each of their cells lies in the image, regions, and the description of a trained model.
+//! where each of their cells lies in the image, regions, masks, and the description of a trained model.
 //!
 //! Nothing here reads files or computes anything heavy, so that every crate can depend on it.
 //!
@@ -11,10 +11,12 @@
 
 mod geometry;
 mod map;
+mod mask;
 mod model;
 mod region;
 
 pub use geometry::{Point, Rect, Size};
 pub use map::{MapTransform, ScoreMap};
+pub use mask::{Mask, Run};
 pub use model::{ClassId, ClassSpec, ModelSpec, Normalization, Provenance};
 pub use region::Region;

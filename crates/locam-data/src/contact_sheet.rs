@@ -30,7 +30,7 @@ const TEXT: Rgb<u8> = Rgb([240, 240, 240]);
 #[derive(Clone, Copy)]
 struct Example<'a> {
     path: &'a Path,
-    shape: Option<Shape>,
+    shape: Option<&'a Shape>,
 }
 
 /// Draws up to eight examples of each class, drawn by `seed`, under the class's name: whole images, or windows
@@ -71,8 +71,8 @@ fn examples_by_class(dataset: &Dataset) -> Vec<Vec<Example<'_>>> {
         match &item.label {
             Label::Class(class) => add(*class, None),
             Label::Objects(objects) => {
-                for &Object { class, shape } in objects {
-                    add(class, Some(shape));
+                for Object { class, shape } in objects {
+                    add(*class, Some(shape));
                 }
             }
         }
@@ -98,11 +98,8 @@ fn thumbnail(example: Example<'_>) -> Result<RgbImage, DataError> {
 }
 
 /// The window around an object, never larger than the image that holds it.
-fn window(shape: Shape, image: Size) -> Crop {
-    let wanted = match shape {
-        Shape::Box(rect) => rect.width().max(rect.height()) * BOX_MARGIN,
-        Shape::Point(_) => POINT_WINDOW,
-    };
+fn window(shape: &Shape, image: Size) -> Crop {
+    let wanted = shape.rect().map_or(POINT_WINDOW, |rect| rect.width().max(rect.height()) * BOX_MARGIN);
     let side = (wanted.ceil() as u32).clamp(1, image.width.max(image.height));
     let first = |center: f64| (center - f64::from(side) / 2.0).round() as i64;
     let center = shape.center();
@@ -154,7 +151,8 @@ mod tests {
         let left = Shape::Box(Rect::new(90.0, 50.0, 120.0, 90.0));
         let huge = Shape::Box(Rect::new(-1e12, -1e12, 1e12, 1e12));
         let right = Shape::Point(Point::new(395.0, 5.0));
-        let label = Label::Objects(vec![object(0, right), object(1, left), object(1, left), object(2, huge)]);
+        let label =
+            Label::Objects(vec![object(0, right), object(1, left.clone()), object(1, left), object(2, huge)]);
         let sheet = contact_sheet(&dataset(folder.path(), &["right", "left", "huge"], vec![label]), 1);
         assert_eq!(middle(&sheet, 0, 0), BLUE);
         assert_eq!(middle(&sheet, 0, 1), BACKGROUND);

@@ -224,7 +224,7 @@ fn free_windows(
         let left = random.random_range(0..=size.width - side);
         let top = random.random_range(0..=size.height - side);
         let crop = Crop { left: i64::from(left), top: i64::from(top), side };
-        if sought.iter().all(|(_, object)| is_clear_of(crop, object.shape)) {
+        if sought.iter().all(|(_, object)| is_clear_of(crop, &object.shape)) {
             windows.push(crop);
         }
     }
@@ -236,20 +236,16 @@ fn clear_margin(crop: Crop, sought: &[(ClassId, &Object)], most: u32) -> u32 {
     let clear = |margin: u32| {
         let by = i64::from(margin);
         let grown = Crop { left: crop.left - by, top: crop.top - by, side: crop.side + 2 * margin };
-        sought.iter().all(|(_, object)| is_clear_of(grown, object.shape))
+        sought.iter().all(|(_, object)| is_clear_of(grown, &object.shape))
     };
     (1..=MARGIN_STEPS).rev().map(|step| most * step / MARGIN_STEPS).find(|&margin| clear(margin)).unwrap_or(0)
 }
 
-fn is_clear_of(crop: Crop, shape: Shape) -> bool {
+fn is_clear_of(crop: Crop, shape: &Shape) -> bool {
     let (left, top, side) = (crop.left as f64, crop.top as f64, f64::from(crop.side));
     let window = Rect::new(left, top, left + side, top + side);
-    match shape {
-        Shape::Point(point) => !window.contains(point),
-        Shape::Box(rect) => {
-            !window.contains(rect.center()) && window.intersection(rect).area() <= MOST_COVERED * rect.area()
-        }
-    }
+    let is_uncovered = |rect: Rect| window.intersection(rect).area() <= MOST_COVERED * rect.area();
+    !window.contains(shape.center()) && shape.rect().is_none_or(is_uncovered)
 }
 
 fn object_size(data: &Dataset, splits: &[Split], wanted: &[ClassId]) -> Option<f64> {
@@ -263,10 +259,8 @@ fn object_size(data: &Dataset, splits: &[Split], wanted: &[ClassId]) -> Option<f
             Label::Class(_) => None,
         })
         .flatten()
-        .filter_map(|object| match object.shape {
-            Shape::Box(rect) if wanted.contains(&object.class) => Some((rect.width() * rect.height()).sqrt()),
-            _ => None,
-        })
+        .filter(|object| wanted.contains(&object.class))
+        .filter_map(|object| Some(object.shape.rect()?.area().sqrt()))
         .collect();
     sizes.sort_by(f64::total_cmp);
     sizes.get(sizes.len() / 2).copied()

@@ -32,7 +32,7 @@ fn open(folder: &TempDir) -> Dataset {
 
 fn objects(data: &Dataset, item: usize) -> Vec<(usize, Shape)> {
     let Label::Objects(objects) = &data.items[item].label else { panic!("item {item} is a patch") };
-    objects.iter().map(|object| (object.class.0, object.shape)).collect()
+    objects.iter().map(|object| (object.class.0, object.shape.clone())).collect()
 }
 
 #[test]
@@ -110,6 +110,26 @@ fn yolo_coco_csv_and_points() {
     assert_eq!((data.layout, data.items.len(), data.problems.len()), (Layout::Coco, 1, 2));
     assert_eq!(objects(&data, 0), [(0, Shape::Box(Rect::new(1.0, 2.0, 4.0, 6.0)))]);
     assert_eq!(data.items[0].split, Some(Split::Val));
+
+    let drawn = r#"{"images":[{"id":7,"file_name":"a.png"}],"annotations":[
+        {"image_id":7,"category_id":3,"bbox":[1,2,3,4],"segmentation":[[1,2,4,2,4,6,1,6]]},
+        {"image_id":7,"category_id":3,"segmentation":{"size":[30,40],"counts":[31,2,1167]}},
+        {"image_id":7,"category_id":3,"bbox":[1,2,3,4],"segmentation":[]},
+        {"image_id":7,"category_id":3,"bbox":[1,2,3,4],"segmentation":[[1,2]]},
+        {"image_id":7,"category_id":3,"segmentation":{"size":[3,4],"counts":[12]}}],
+        "categories":[{"id":3,"name":"cell"}]}"#;
+    let data = open(&tree(&[("drawn.json", drawn), ("a.png", "")]));
+    let objects = objects(&data, 0);
+    let rects: Vec<_> = objects.iter().map(|(_, shape)| shape.rect().unwrap()).collect();
+    let whole = Rect::new(1.0, 2.0, 4.0, 6.0);
+    assert_eq!(rects, [whole, Rect::new(1.0, 1.0, 2.0, 3.0), whole, whole]);
+    let areas: Vec<_> = objects
+        .iter()
+        .map(|(_, shape)| if let Shape::Mask(mask) = shape { mask.area() } else { 0 })
+        .collect();
+    assert_eq!(areas, [12, 2, 0, 0]);
+    // The polygon of one corner, and the run lengths of another image.
+    assert_eq!(data.problems.len(), 2, "{:?}", data.problems);
 
     let table = "path,label,split,group\na.png,cell,train,s1\nb.png,glass,,s2\ngone.png,cell,,\n";
     let data = open(&tree(&[("manifest.csv", table), ("a.png", ""), ("b.png", "")]));

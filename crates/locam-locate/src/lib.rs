@@ -18,6 +18,7 @@ mod localization;
 mod margin;
 mod matching;
 mod outline;
+mod pixels;
 mod regions;
 mod resampling;
 mod threshold;
@@ -29,11 +30,11 @@ pub use confusion::ConfusionMatrix;
 pub use detection::{FROC_RATES, FrocPoint, ImageVerdicts, PrecisionRecall, Ranking};
 pub use grid::strongest_point;
 pub use localization::{
-    BOX_OVERLAPS, BoxOverlaps, PixelCounts, is_correctly_localized, max_box_accuracy, max_box_accuracy_v2,
-    pixel_average_precision,
+    BOX_OVERLAPS, BoxOverlaps, is_correctly_localized, max_box_accuracy, max_box_accuracy_v2,
 };
 pub use margin::margins;
 pub use matching::{Counts, MatchRule, Matches, Truth, TruthShape, match_regions, strongest_point_in_truth};
+pub use pixels::{PixelCounts, pixel_average_precision};
 pub use regions::{RegionConfig, find_regions};
 pub use resampling::{Estimate, Resamples};
 pub use threshold::{PLATEAU_TOLERANCE, middle_of_plateau};

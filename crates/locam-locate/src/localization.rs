@@ -3,9 +3,9 @@
 //! All after Choe et al., "Evaluating weakly supervised object localization methods right", 2020. Unlike there, maps are
 //! not normalised image by image: their scores compare across images, and one range of thresholds serves all of them.
 
+use crate::Truth;
 use crate::components::{Component, components};
 use crate::grid::Grid;
-use crate::{Truth, TruthShape};
 use locam_core::{Rect, Region, ScoreMap, Size};
 
 /// Overlaps at which `MaxBoxAccV2` asks; version 1 asks at the middle one alone.
@@ -23,7 +23,7 @@ pub struct BoxOverlaps {
 impl BoxOverlaps {
     /// Boxes of the connected parts of a map at or above each threshold, beside the boxes of the objects.
     pub fn new(map: &ScoreMap, image: Size, truths: &[Truth], thresholds: &[f64]) -> Self {
-        let boxes: Vec<Rect> = truths.iter().filter_map(boxed).collect();
+        let boxes: Vec<Rect> = truths.iter().filter_map(|truth| truth.shape.rect()).collect();
         let best = |part: &Component| boxes.iter().map(|rect| part.extent.iou(*rect)).fold(0.0, f64::max);
         let none = vec![0.0; thresholds.len()];
         let mut overlaps = Self { largest: none.clone(), any: none };
@@ -33,13 +33,6 @@ impl BoxOverlaps {
             overlaps.any[threshold] = parts.iter().map(best).fold(0.0, f64::max);
         });
         overlaps
-    }
-}
-
-fn boxed(truth: &Truth) -> Option<Rect> {
-    match truth.shape {
-        TruthShape::Box(rect) => Some(rect),
-        TruthShape::Point(_) => None,
     }
 }
 
@@ -77,56 +70,15 @@ fn highest_share(
 /// the class. Regions of equal score are taken in their order.
 pub fn is_correctly_localized(regions: &[Region], truths: &[Truth]) -> bool {
     let strongest = regions.iter().rev().max_by(|a, b| a.score.total_cmp(&b.score));
-    strongest.is_some_and(|region| truths.iter().filter_map(boxed).any(|rect| region.rect.iou(rect) >= 0.5))
-}
-
-/// Thresholds between the lowest and the highest score, of which pixels are counted.
-const STEPS: usize = 1000;
-
-/// Pixels of one image by score: those of objects and all others, in a thousand steps over a range that all images share.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PixelCounts {
-    objects: Vec<u64>,
-    others: Vec<u64>,
-}
-
-impl Default for PixelCounts {
-    fn default() -> Self {
-        Self { objects: vec![0; STEPS + 1], others: vec![0; STEPS + 1] }
-    }
-}
-
-impl PixelCounts {
-    /// Counts a pixel by its place in the range, 0 for the lowest score and 1 for the highest.
-    pub fn record(&mut self, place: f64, is_object: bool) {
-        let step = (place.clamp(0.0, 1.0) * STEPS as f64) as usize;
-        let counts = if is_object { &mut self.objects } else { &mut self.others };
-        counts[step] += 1;
-    }
-}
-
-/// `PxAP`: the average precision of pixels, the sum over thresholds of the precision times the rise in recall. `None`
-/// where no pixel is an object's.
-pub fn pixel_average_precision(images: &[PixelCounts], times: &[u32]) -> Option<f64> {
-    let sum = |counts: fn(&PixelCounts) -> &[u64], step: usize| -> f64 {
-        images.iter().zip(times).map(|(image, &times)| counts(image)[step] as f64 * f64::from(times)).sum()
-    };
-    let objects: Vec<f64> = (0..=STEPS).map(|step| sum(|image| &image.objects, step)).collect();
-    let all: f64 = objects.iter().sum();
-    let (mut hits, mut seen, mut area) = (0.0, 0.0, 0.0);
-    for (step, &here) in objects.iter().enumerate().rev() {
-        hits += here;
-        seen += here + sum(|image| &image.others, step);
-        if here > 0.0 {
-            area += hits / seen * here / all;
-        }
-    }
-    (all > 0.0).then_some(area)
+    strongest.is_some_and(|region| {
+        truths.iter().filter_map(|truth| truth.shape.rect()).any(|rect| region.rect.iou(rect) >= 0.5)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TruthShape;
     use locam_core::{ClassId, MapTransform, Point};
     use proptest::prelude::*;
 
@@ -185,24 +137,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn pixel_precision_is_a_share_and_perfect_for_a_perfect_map(
-            pixels in prop::collection::vec((0.0_f64..1.0, any::<bool>()), 1..60),
-        ) {
-            let counts = |place: fn(f64, bool) -> f64| {
-                let mut counts = PixelCounts::default();
-                for &(score, object) in &pixels {
-                    counts.record(place(score, object), object);
-                }
-                counts
-            };
-            let found = pixel_average_precision(&[counts(|score, _| score)], &[1]);
-            let perfect = pixel_average_precision(&[counts(|_, object| f64::from(u8::from(object)))], &[1]);
-            let any = pixels.iter().any(|pixel| pixel.1);
-            prop_assert!(found.is_none_or(|found| (0.0..=1.0 + 1e-12).contains(&found)));
-            prop_assert_eq!(perfect.map(|value| (value * 1e9).round()), any.then_some(1e9));
-        }
-
         #[test]
         fn more_thresholds_are_never_worse(overlaps in prop::collection::vec((0.0_f64..1.0, 0.0_f64..1.0), 1..20)) {
             let images = |count: usize| -> Vec<BoxOverlaps> {

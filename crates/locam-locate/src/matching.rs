@@ -1,9 +1,10 @@
 use crate::grid::strongest_point;
-use locam_core::{ClassId, Point, Rect, Region, ScoreMap, Size};
+use locam_core::{ClassId, Mask, Point, Rect, Region, ScoreMap, Size};
 use std::ops::{Add, AddAssign};
+use std::sync::Arc;
 
 /// An object that is known to be in an image.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Truth {
     /// Its class, as the model counts them.
     pub class: ClassId,
@@ -12,26 +13,58 @@ pub struct Truth {
 }
 
 /// How the place of an object is known.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum TruthShape {
     /// By the box around it. It may cross the image's border.
     Box(Rect),
     /// By its centre.
     Point(Point),
+    /// By its pixels. It counts as the box around them, but where it is asked whether a place lies on the object.
+    Mask(Arc<Mask>),
+}
+
+impl TruthShape {
+    /// The box around the object; none of a point.
+    pub fn rect(&self) -> Option<Rect> {
+        match self {
+            Self::Box(rect) => Some(*rect),
+            Self::Point(_) => None,
+            Self::Mask(mask) => Some(mask.rect()),
+        }
+    }
+
+    /// The box's middle, or the point.
+    pub fn center(&self) -> Point {
+        match self {
+            Self::Box(rect) => rect.center(),
+            Self::Point(point) => *point,
+            Self::Mask(mask) => mask.rect().center(),
+        }
+    }
+
+    /// Whether a place lies on the object: in or on the edge of its box or of one of its pixels, or at most `radius` pixels
+    /// from its point.
+    pub fn contains(&self, place: Point, radius: f64) -> bool {
+        match self {
+            Self::Box(rect) => rect.contains(place),
+            Self::Point(point) => place.distance(*point) <= radius,
+            Self::Mask(mask) => mask.contains(place),
+        }
+    }
 }
 
 /// When a region and an object are the same.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum MatchRule {
-    /// The region's centroid lies in the object's box or on its edge; for an object known by a point, at most
-    /// `radius` pixels from it. A centroid is always inside the image, so a box that crosses the border counts
+    /// The region's centroid lies in the object's box or on its edge, or on one of its pixels where they are known; for
+    /// an object known by a point, at most `radius` pixels from it. A centroid is always inside the image, so a box that crosses the border counts
     /// with its visible part, and a point on the border or just beyond it can be met from inside.
     Centroid {
         /// The largest distance from a point, in pixels.
         radius: f64,
     },
-    /// Intersection over union of the region's rectangle and the object's box is at least `iou`; for an object known
-    /// by a point, the rectangle contains it.
+    /// Intersection over union of the region's rectangle and the box around the object is at least `iou`; for an object
+    /// known by a point, the rectangle contains it.
     Overlap {
         /// The smallest overlap, in 0..=1.
         iou: f64,
@@ -41,21 +74,14 @@ pub enum MatchRule {
 impl MatchRule {
     /// How well the two agree, larger is better; `None` where they are not the same by this rule.
     fn agreement(self, region: &Region, truth: &TruthShape) -> Option<f64> {
-        let (fits, agreement) = match (self, *truth) {
-            (Self::Centroid { .. }, TruthShape::Box(rect)) => {
-                (rect.contains(region.centroid), -region.centroid.distance(rect.center()))
-            }
-            (Self::Centroid { radius }, TruthShape::Point(point)) => {
-                let distance = region.centroid.distance(point);
-                (distance <= radius, -distance)
-            }
-            (Self::Overlap { iou }, TruthShape::Box(rect)) => {
+        let nearness = -region.centroid.distance(truth.center());
+        let (fits, agreement) = match (self, truth.rect()) {
+            (Self::Centroid { radius }, _) => (truth.contains(region.centroid, radius), nearness),
+            (Self::Overlap { iou }, Some(rect)) => {
                 let overlap = region.rect.iou(rect);
                 (overlap >= iou, overlap)
             }
-            (Self::Overlap { .. }, TruthShape::Point(point)) => {
-                (region.rect.contains(point), -region.centroid.distance(point))
-            }
+            (Self::Overlap { .. }, None) => (region.rect.contains(truth.center()), nearness),
         };
         fits.then_some(agreement)
     }
@@ -118,16 +144,13 @@ pub fn match_regions(regions: &[Region], truths: &[Truth], rule: MatchRule) -> M
     matches
 }
 
-/// Whether the strongest point that a map has in an image lies on one of the objects: in or on the edge of its box,
-/// or, for an object known by a point, at most one stride of the map away. The pointing game of Zhang et al.,
+/// Whether the strongest point that a map has in an image lies on one of the objects: in or on the edge of its box or of
+/// one of its pixels, or, for an object known by a point, at most one stride of the map away. The pointing game of Zhang et al.,
 /// "Top-down neural attention by excitation backprop", 2018.
 pub fn strongest_point_in_truth(map: &ScoreMap, image: Size, truths: &[Truth]) -> bool {
     let place = strongest_point(map, image);
     let stride = map.transform().stride;
-    truths.iter().any(|truth| match truth.shape {
-        TruthShape::Box(rect) => rect.contains(place),
-        TruthShape::Point(point) => place.distance(point) <= stride.x.max(stride.y),
-    })
+    truths.iter().any(|truth| truth.shape.contains(place, stride.x.max(stride.y)))
 }
 
 /// Numbers of hits, false alarms and misses; those of several images add up.
@@ -224,6 +247,27 @@ mod tests {
         let half = [truth(0, TruthShape::Box(Rect::new(-2.0, -2.0, 8.0, 3.0)))];
         assert_eq!(hits(MatchRule::Overlap { iou: 0.5 }, &half), 1);
         assert_eq!(hits(MatchRule::Overlap { iou: 0.51 }, &half), 0);
+    }
+
+    #[test]
+    fn masks_are_met_inside_and_overlapped_by_their_boxes() {
+        // A ring: its box holds what lies in the hole, its pixels don't.
+        let sides =
+            [(0, 0..30), (29, 0..30)].into_iter().chain((1..29).flat_map(|row| [(row, 0..5), (row, 25..30)]));
+        let runs = sides.map(|(row, columns)| locam_core::Run { row, columns }).collect();
+        let ring = Arc::new(Mask::from_runs(runs).unwrap());
+        let truths = [truth(0, TruthShape::Mask(Arc::clone(&ring)))];
+        let hits = |x, y, rule| match_regions(&[region(1.0, x, y)], &truths, rule).hits.len();
+        assert_eq!((hits(15.0, 15.0, ANY_RADIUS), hits(3.0, 15.0, ANY_RADIUS)), (0, 1));
+        // A box of 10 by 10 in one of 30 by 30.
+        assert_eq!(hits(15.0, 15.0, MatchRule::Overlap { iou: 0.11 }), 1);
+        assert_eq!(hits(15.0, 15.0, MatchRule::Overlap { iou: 0.12 }), 0);
+        let is_strongest_inside = |cell: usize| {
+            let values = (0..9).map(|place| if place == cell { 9.0 } else { 0.0 }).collect();
+            let map = ScoreMap::new(Size::new(3, 3), values, MapTransform::uniform(0.5, 15.0));
+            strongest_point_in_truth(&map, Size::new(31, 31), &truths)
+        };
+        assert!(!is_strongest_inside(4) && is_strongest_inside(3));
     }
 
     #[test]

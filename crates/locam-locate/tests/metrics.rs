@@ -1,6 +1,6 @@
 //! Figures beside those of pycocotools and scikit-learn on small cases; `fixtures/make_metrics.py` writes them.
 
-use locam_core::{ClassId, Rect, Region};
+use locam_core::{ClassId, MapTransform, Mask, Point, Rect, Region, Run, ScoreMap, Size};
 use locam_locate::{
     Classified, ImageVerdicts, MatchRule, PixelCounts, Ranking, RocRanking, Truth, TruthShape, confusion,
     mean_area, pixel_average_precision, top_label_reliability,
@@ -108,6 +108,35 @@ fn pixels_are_as_scikit_learn_has_them() {
         for (score, object) in numbers(&case["scores"]).iter().zip(case["objects"].as_array().unwrap()) {
             counts.record(*score, object.as_bool().unwrap());
         }
+        near(pixel_average_precision(&[counts], &[1]).unwrap(), &case, "pixel_average_precision");
+    }
+}
+
+/// The mask of rows of letters, `#` inside.
+fn mask(rows: &Value) -> Mask {
+    let rows = rows.as_array().unwrap().iter().map(|row| row.as_str().unwrap());
+    let run = |(row, letters): (u32, &str)| -> Vec<Run> {
+        let inside = (0..).zip(letters.bytes()).filter(|(_, letter)| *letter == b'#');
+        inside.map(|(column, _)| Run { row, columns: column..column + 1 }).collect()
+    };
+    Mask::from_runs((0..).zip(rows).flat_map(run).collect()).unwrap()
+}
+
+#[test]
+fn pixels_of_maps_under_masks_are_as_scikit_learn_has_them() {
+    for case in cases(include_str!("fixtures/pixel_maps.json")) {
+        let pair = |key: &str| [numbers(&case[key])[0], numbers(&case[key])[1]];
+        let size = |key: &str| Size::new(pair(key)[0] as u32, pair(key)[1] as u32);
+        let point = |key: &str| Point::new(pair(key)[0], pair(key)[1]);
+        let transform = MapTransform { first_center: point("first_center"), stride: point("stride") };
+        let scores = case["scores"].as_array().unwrap().iter();
+        let scores = scores.map(|score| score.as_f64().map_or(f32::NAN, |score| score as f32)).collect();
+        let map = ScoreMap::new(size("cells"), scores, transform);
+        let masks: Vec<Mask> = case["masks"].as_array().unwrap().iter().map(mask).collect();
+        let masks: Vec<&Mask> = masks.iter().collect();
+        let [low, high] = ["low", "high"].map(|key| case[key].as_f64().unwrap());
+        let place = |score: f32| (f64::from(score) - low) / (high - low);
+        let counts = PixelCounts::of_image(&map, size("image"), &masks, place);
         near(pixel_average_precision(&[counts], &[1]).unwrap(), &case, "pixel_average_precision");
     }
 }

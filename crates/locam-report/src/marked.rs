@@ -1,4 +1,4 @@
-use crate::canvas::{Style, fitted, outline, ring, scaled};
+use crate::canvas::{Style, fitted, mask_outline, outline, ring, scaled};
 use image::{Rgb, RgbImage};
 use locam_core::{Point, Rect, Region, Size};
 use locam_locate::{Truth, TruthShape};
@@ -11,7 +11,7 @@ const LONGEST_SIDE: u32 = 1200;
 const SHORTEST_LONGEST_SIDE: u32 = 480;
 
 /// An image with what was found in white and the truth in green, where there is no map to lay over it. What is known by
-/// a point is a ring.
+/// a point is a ring, and of a mask the edge is drawn.
 pub fn marked_picture(image: &RgbImage, regions: &[Region], truths: &[Truth]) -> RgbImage {
     let size = fitted(Size::new(image.width(), image.height()), SHORTEST_LONGEST_SIDE, LONGEST_SIDE);
     let style = Style::for_size(size);
@@ -34,9 +34,13 @@ pub fn marked_picture(image: &RgbImage, regions: &[Region], truths: &[Truth]) ->
         }
     }
     for truth in truths {
-        match truth.shape {
-            TruthShape::Box(of) => outline(&mut picture, rect(of), style.line, TRUTH, whole),
-            TruthShape::Point(of) => ring(&mut picture, point(of), radius / 2.0, style.line, TRUTH),
+        match &truth.shape {
+            TruthShape::Box(of) => outline(&mut picture, rect(*of), style.line, TRUTH, whole),
+            TruthShape::Point(of) => ring(&mut picture, point(*of), radius / 2.0, style.line, TRUTH),
+            TruthShape::Mask(of) => {
+                let place = (Point::default(), Point::new(x, y));
+                mask_outline(&mut picture, of, place, (style.line, TRUTH), whole);
+            }
         }
     }
     picture
@@ -45,7 +49,8 @@ pub fn marked_picture(image: &RgbImage, regions: &[Region], truths: &[Truth]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use locam_core::ClassId;
+    use locam_core::{ClassId, Mask, Run};
+    use std::sync::Arc;
 
     #[test]
     fn boxes_and_points_are_drawn_where_they_are_and_nothing_else() {
@@ -59,6 +64,13 @@ mod tests {
         let green: Vec<_> = marked.enumerate_pixels().filter(|(.., pixel)| pixel.0 == TRUTH.0).collect();
         assert!(green.iter().any(|(x, y, _)| *x < 250 && *y < 250) && green.iter().any(|(x, ..)| *x > 380));
         assert_eq!(marked_picture(&image, &[], &[]), image);
+        let runs =
+            (100..150).map(|row| Run { row, columns: 100..150 }).chain([Run { row: 390, columns: 590..900 }]);
+        let mask = Mask::from_runs(runs.collect()).unwrap();
+        let marked = marked_picture(&image, &[], &[truth(TruthShape::Mask(Arc::new(mask)))]);
+        let is_green = |x, y| marked.get_pixel(x, y).0 == TRUTH.0;
+        assert!(is_green(100, 100) && is_green(149, 120) && is_green(595, 390));
+        assert!(!is_green(125, 125) && !is_green(151, 120) && !is_green(99, 120));
         let region = |rect: Rect| Region {
             class: ClassId(0),
             score: 1.0,

@@ -1,5 +1,6 @@
 use crate::canvas::{
-    FAINT, INK, Style, WHITE, fill, fitted, outline, positions, ring, scaled, tick_labels, vertical_bar,
+    FAINT, INK, Style, WHITE, fill, fitted, mask_outline, outline, positions, ring, scaled, tick_labels,
+    vertical_bar,
 };
 use crate::font::{Align, blend, draw_text, text_width};
 use crate::{ScoreRange, heat_color};
@@ -103,10 +104,14 @@ impl Overlay<'_> {
         }
         // The truth has the thinner line and goes on top, so that neither hides the other where they agree.
         for truth in self.truths {
-            match truth.shape {
-                TruthShape::Box(rect) => outline(canvas, layout.rect(rect), style.line, TRUTH, clip),
+            match &truth.shape {
+                TruthShape::Box(rect) => outline(canvas, layout.rect(*rect), style.line, TRUTH, clip),
                 TruthShape::Point(point) => {
-                    ring(canvas, layout.point(point), f64::from(style.sample()) / 2.0, style.line, TRUTH);
+                    ring(canvas, layout.point(*point), f64::from(style.sample()) / 2.0, style.line, TRUTH);
+                }
+                TruthShape::Mask(mask) => {
+                    let place = (layout.point(Point::default()), layout.scale);
+                    mask_outline(canvas, mask, place, (style.line, TRUTH), clip);
                 }
             }
         }

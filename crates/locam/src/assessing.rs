@@ -6,6 +6,7 @@ use locam_core::{ClassId, ClassSpec, Region, ScoreMap};
 use locam_data::{Dataset, ImageSource, Item, Label, Problem, Shape, Split};
 use locam_locate::{MatchRule, Matches, Truth, TruthShape, Verdict, find_regions, match_regions};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One annotated image with its maps.
 #[derive(Clone, Debug)]
@@ -106,15 +107,16 @@ fn truths(item: &Item, classes: &[Option<ClassId>]) -> Vec<Truth> {
     objects
         .iter()
         .filter_map(|object| {
-            Some(Truth { class: classes[object.class.0]?, shape: truth_shape(object.shape) })
+            Some(Truth { class: classes[object.class.0]?, shape: truth_shape(&object.shape) })
         })
         .collect()
 }
 
-pub(crate) fn truth_shape(shape: Shape) -> TruthShape {
+pub(crate) fn truth_shape(shape: &Shape) -> TruthShape {
     match shape {
-        Shape::Box(rect) => TruthShape::Box(rect),
-        Shape::Point(point) => TruthShape::Point(point),
+        Shape::Box(rect) => TruthShape::Box(*rect),
+        Shape::Point(point) => TruthShape::Point(*point),
+        Shape::Mask(mask) => TruthShape::Mask(Arc::clone(mask)),
     }
 }
 
@@ -123,7 +125,7 @@ pub(crate) fn is_annotated(id: ClassId, assessed: &[Assessed]) -> bool {
     assessed.iter().any(|one| one.truths.iter().any(|truth| truth.class == id))
 }
 
-/// Boxes are hit by a centroid inside; points by one within half an object.
+/// Boxes and masks are hit by a centroid inside; points by one within half an object.
 pub(crate) fn match_rule(locator: &Locator, margin: &ScoreMap) -> MatchRule {
     MatchRule::Centroid { radius: locator.object_size(margin) / 2.0 }
 }
@@ -151,7 +153,7 @@ pub(crate) fn matched_at(
 
 /// The objects of one class.
 pub(crate) fn truths_of(id: ClassId, truths: &[Truth]) -> Vec<Truth> {
-    truths.iter().filter(|truth| truth.class == id).copied().collect()
+    truths.iter().filter(|truth| truth.class == id).cloned().collect()
 }
 
 /// The scores of all regions of a class that are likelier than not, and whether they are objects.

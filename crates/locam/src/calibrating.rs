@@ -3,7 +3,7 @@
 use crate::Locator;
 use crate::assessing::{Assessed, EVEN, RELIABILITY_BINS, is_annotated, matched_at, verdicts};
 use locam_core::{ClassId, ClassSpec, Point};
-use locam_locate::{Counts, Truth, TruthShape, Verdict, fit_temperature, middle_of_plateau, reliability};
+use locam_locate::{Counts, Truth, Verdict, fit_temperature, middle_of_plateau, reliability};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -100,10 +100,7 @@ fn displacement(locator: &Locator, assessed: &[Assessed]) -> Point {
 }
 
 fn middle(truth: &Truth) -> Point {
-    match truth.shape {
-        TruthShape::Box(rect) => rect.center(),
-        TruthShape::Point(point) => point,
-    }
+    truth.shape.center()
 }
 
 /// Whether an object of that size around a place lies inside the image.
@@ -185,6 +182,7 @@ mod tests {
     use crate::LocateOptions;
     use locam_arch::ArchName;
     use locam_core::{MapTransform, Rect, ScoreMap, Size};
+    use locam_locate::TruthShape;
     use locam_net::Compute;
 
     const IMAGE: Size = Size::new(640, 480);

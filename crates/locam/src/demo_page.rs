@@ -4,7 +4,6 @@ use crate::assessing::entries;
 use crate::demo::Shown;
 use crate::writing::{Entry, Photograph, overlay, panel, write_entries};
 use crate::{Error, pictures as plots, report};
-use locam_locate::TruthShape;
 use locam_report::{Block, Drawing, Figure, Page, Picture, Section, Table, write_atomically};
 use std::path::PathBuf;
 
@@ -97,10 +96,7 @@ fn cells_table(shown: &Shown<'_>, entry: &Entry<'_>) -> Table {
     let spec = &shown.locator.model().spec;
     let nearest = |x: f64, y: f64| {
         let point = locam_core::Point::new(x, y);
-        let inside = entry.truths.iter().find(|truth| match truth.shape {
-            TruthShape::Box(rect) => rect.contains(point),
-            TruthShape::Point(_) => false,
-        });
+        let inside = entry.truths.iter().find(|truth| truth.shape.contains(point, 0.0));
         inside.map_or_else(|| "no white cell".to_owned(), |truth| spec.classes[truth.class.0].name.clone())
     };
     let rows = entry.located.regions.iter().map(|region| {

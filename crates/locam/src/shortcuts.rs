@@ -89,7 +89,9 @@ pub fn check_shortcuts(
     let (mut patches, mut problems) = (Vec::new(), Vec::new());
     for (Assessed { path, located, .. }, objects) in chosen_objects(locator, assessed) {
         let patches_of = |image: RgbImage| -> Result<Vec<ObjectPatch>, Error> {
-            let patch = |&(class, shape)| patch_around(locator, (&image, located.scale), class, shape);
+            let patch = |(class, shape): &(ClassId, TruthShape)| {
+                patch_around(locator, (&image, located.scale), *class, shape)
+            };
             objects.iter().map(patch).collect()
         };
         match locam_data::read_rgb(path).map_err(Error::from).and_then(patches_of) {
@@ -108,12 +110,12 @@ fn chosen_objects<'a>(locator: &Locator, assessed: &'a [Assessed]) -> Vec<Object
     for (class, _) in locator.model().spec.sought_classes() {
         let of_class = |(image, one): (usize, &Assessed)| -> Vec<(usize, TruthShape)> {
             let truths = one.truths.iter().filter(|truth| truth.class == class);
-            truths.map(|truth| (image, truth.shape)).collect()
+            truths.map(|truth| (image, truth.shape.clone())).collect()
         };
         let all: Vec<(usize, TruthShape)> = assessed.iter().enumerate().flat_map(of_class).collect();
         for place in evenly(all.len(), MOST_OBJECTS) {
-            let (image, shape) = all[place];
-            by_image[image].1.push((class, shape));
+            let (image, shape) = &all[place];
+            by_image[*image].1.push((class, shape.clone()));
         }
     }
     by_image.retain(|(_, objects)| !objects.is_empty());
@@ -132,18 +134,15 @@ fn patch_around(
     locator: &Locator,
     (image, scale): (&RgbImage, f64),
     class: ClassId,
-    shape: TruthShape,
+    shape: &TruthShape,
 ) -> Result<ObjectPatch, Error> {
     let size = Size::new(image.width(), image.height());
     let patch_size = locator.model().spec.patch_size;
     let side = (f64::from(patch_size) / scale).round().max(1.0) as u32;
-    let object = match shape {
-        TruthShape::Box(rect) => rect,
-        TruthShape::Point(point) => {
-            let extent = object_extent(locator) / scale;
-            Rect::around(point, extent, extent)
-        }
-    };
+    let object = shape.rect().unwrap_or_else(|| {
+        let extent = object_extent(locator) / scale;
+        Rect::around(shape.center(), extent, extent)
+    });
     let first = |middle: f64, length: u32| {
         let first = (middle - f64::from(side) / 2.0).round() as i64;
         if length >= side { first.clamp(0, i64::from(length - side)) } else { first }

@@ -244,7 +244,7 @@ impl Photograph {
 pub(crate) fn overlay(locator: &Locator, entry: &Entry<'_>, id: ClassId, photo: &Photograph) -> RgbImage {
     let (located, class) = (entry.located, &locator.model().spec.classes[id.0]);
     let regions: Vec<_> = located.regions.iter().filter(|region| region.class == id).cloned().collect();
-    let truths: Vec<_> = entry.truths.iter().filter(|truth| truth.class == id).copied().collect();
+    let truths: Vec<_> = entry.truths.iter().filter(|truth| truth.class == id).cloned().collect();
     let overlay = Overlay {
         image: &photo.image,
         size: located.size,

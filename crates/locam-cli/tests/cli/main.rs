@@ -2,6 +2,7 @@
 
 mod errors;
 mod lab;
+mod masks;
 mod protocol;
 mod ready;
 mod runs;

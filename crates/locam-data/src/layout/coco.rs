@@ -1,12 +1,16 @@
 //! COCO's JSON (Lin et al., "Microsoft COCO: common objects in context", 2014): images, annotations, categories.
 
+mod segmentation;
+
 use super::Found;
 use super::tree::{Tree, head, nearest, split_named, stem};
-use crate::{DataError, Item, Label, Object, Shape, Split};
+use crate::{DataError, Item, Label, Object, Shape, Split, read_size};
 use locam_core::{ClassId, Rect, Size};
+use segmentation::Segmentation;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 #[derive(Deserialize)]
 struct File {
@@ -29,6 +33,7 @@ struct Annotation {
     image_id: u64,
     category_id: u64,
     bbox: Option<Vec<f64>>,
+    segmentation: Option<Segmentation>,
     #[serde(default)]
     iscrowd: u8,
 }
@@ -67,26 +72,9 @@ pub(super) fn read(tree: &Tree) -> Result<Found, DataError> {
 
 fn add(tree: &Tree, json: &Path, file: &File, found: &mut Found) -> Result<(), DataError> {
     let ids = category_ids(file, &mut found.classes);
-    let mut objects: BTreeMap<u64, Vec<Object>> = BTreeMap::new();
-    let sizes: BTreeMap<u64, Option<Size>> =
-        file.images.iter().map(|image| (image.id, size(image))).collect();
+    let mut annotations: BTreeMap<u64, Vec<&Annotation>> = BTreeMap::new();
     for annotation in file.annotations.iter().filter(|annotation| annotation.iscrowd == 0) {
-        let size = sizes.get(&annotation.image_id).copied().flatten();
-        match (ids.get(&annotation.category_id), rect(annotation, size)) {
-            (Some(&class), Some(rect)) => {
-                objects
-                    .entry(annotation.image_id)
-                    .or_default()
-                    .push(Object { class, shape: Shape::Box(rect) });
-            }
-            (None, _) => {
-                found
-                    .skip(json, format!("an annotation has the unknown category {}", annotation.category_id));
-            }
-            (_, None) => {
-                found.skip(json, format!("an annotation of image {} has no sound bbox", annotation.image_id));
-            }
-        }
+        annotations.entry(annotation.image_id).or_default().push(annotation);
     }
     let near = if tree.root().is_file() {
         Tree::read(json.parent().unwrap_or(json))?
@@ -97,7 +85,12 @@ fn add(tree: &Tree, json: &Path, file: &File, found: &mut Found) -> Result<(), D
     for image in &file.images {
         match locate(&by_stem, json, &image.file_name) {
             Some(path) => {
-                let label = Label::Objects(objects.remove(&image.id).unwrap_or_default());
+                let annotations = annotations.get(&image.id).map_or(&[][..], Vec::as_slice);
+                let (objects, faults) = objects(annotations, &ids, || size(image, &path));
+                for fault in faults {
+                    found.skip(json, fault);
+                }
+                let label = Label::Objects(objects);
                 let split = split_of(json).or_else(|| near.split_of(&path));
                 let group = Some(near.parts(&path).join("/"));
                 found.items.push(Item { path, label, split, group });
@@ -121,8 +114,48 @@ fn category_ids(file: &File, classes: &mut Vec<String>) -> BTreeMap<u64, ClassId
     ids
 }
 
-fn size(image: &Image) -> Option<Size> {
-    Some(Size::new(image.width?, image.height?)).filter(|size| size.area() > 0)
+/// The objects of one image, and what is wrong with others.
+fn objects(
+    annotations: &[&Annotation],
+    ids: &BTreeMap<u64, ClassId>,
+    size: impl Fn() -> Option<Size>,
+) -> (Vec<Object>, Vec<String>) {
+    let (mut objects, mut faults) = (Vec::new(), Vec::new());
+    let size = if annotations.is_empty() { None } else { size() };
+    for annotation in annotations {
+        let Some(&class) = ids.get(&annotation.category_id) else {
+            faults.push(format!("an annotation has the unknown category {}", annotation.category_id));
+            continue;
+        };
+        let rect = rect(annotation, size);
+        let drawn = annotation.segmentation.as_ref().map_or(Ok(None), |drawn| drawn.mask(size));
+        let image = annotation.image_id;
+        let shape = match (drawn, rect) {
+            (Ok(Some(mask)), Some(rect)) => Shape::Mask(Arc::new(mask.with_rect(rect))),
+            (Ok(Some(mask)), None) => Shape::Mask(Arc::new(mask)),
+            (Ok(None), Some(rect)) => Shape::Box(rect),
+            (Ok(None), None) => {
+                faults.push(format!("an annotation of image {image} has no sound bbox"));
+                continue;
+            }
+            (Err(fault), rect) => {
+                let instead = if rect.is_some() { "; its bbox is taken" } else { "" };
+                faults.push(format!(
+                    "an annotation of image {image} has no sound segmentation: {fault}{instead}"
+                ));
+                let Some(rect) = rect else { continue };
+                Shape::Box(rect)
+            }
+        };
+        objects.push(Object { class, shape });
+    }
+    (objects, faults)
+}
+
+/// The size that the file says, else the image's own.
+fn size(image: &Image, path: &Path) -> Option<Size> {
+    let said = || Some(Size::new(image.width?, image.height?)).filter(|size| size.area() > 0);
+    said().or_else(|| read_size(path).ok())
 }
 
 fn rect(annotation: &Annotation, size: Option<Size>) -> Option<Rect> {

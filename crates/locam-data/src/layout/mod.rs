@@ -4,6 +4,7 @@ mod all_idb;
 mod class_folders;
 mod coco;
 mod csv_manifest;
+mod masks;
 mod points;
 mod tree;
 mod voc;
@@ -33,17 +34,22 @@ pub enum Layout {
     Voc,
     /// YOLO: `class cx cy w h` in parts of the image's size, names in `data.yaml`, `classes.txt` or `obj.names`.
     Yolo,
-    /// COCO JSON, one file or several.
+    /// COCO JSON, one file or several. Objects have the pixels of their `segmentation` (polygons or run lengths), where they have
+    /// one, and the box of their `bbox`.
     Coco,
     /// A table `path,label[,split][,group]`.
     Csv,
     /// `x y class` in pixels, in a text file beside each image.
     Points,
+    /// Label images: for each image a PNG of its name, grey or with a palette, below a folder `masks`. A pixel of value 0
+    /// is background, each other value is an object. The class is the name of the folder below `masks`
+    /// (`masks/cell/a.png`), else the one that a `classes.txt` names, else `object`.
+    Masks,
 }
 
 impl Layout {
     /// All of them, in the order in which they are looked for: what is unmistakable comes first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AllIdb2,
         Self::AllIdb1,
         Self::Csv,
@@ -51,6 +57,7 @@ impl Layout {
         Self::Voc,
         Self::Yolo,
         Self::Points,
+        Self::Masks,
         Self::ClassFolders,
     ];
 
@@ -65,6 +72,7 @@ impl Layout {
             Self::Coco => "coco",
             Self::Csv => "csv",
             Self::Points => "points",
+            Self::Masks => "masks",
         }
     }
 
@@ -79,6 +87,7 @@ impl Layout {
             Self::Coco => "a JSON file with images, annotations and categories",
             Self::Csv => "a CSV file with the columns path,label",
             Self::Points => "text files `x y class` beside images",
+            Self::Masks => "grey PNG files of the images' names under masks/ or masks/CLASS/",
         }
     }
 
@@ -92,6 +101,7 @@ impl Layout {
             Self::Coco => coco::fits(tree),
             Self::Csv => csv_manifest::fits(tree),
             Self::Points => points::fits(tree),
+            Self::Masks => masks::fits(tree),
         }
     }
 
@@ -105,6 +115,7 @@ impl Layout {
             Self::Coco => coco::read(tree),
             Self::Csv => csv_manifest::read(tree),
             Self::Points => Ok(points::read(tree)),
+            Self::Masks => Ok(masks::read(tree)),
         }
     }
 }

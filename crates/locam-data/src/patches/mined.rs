@@ -28,7 +28,7 @@ pub fn mined_patch(
     // Without jitter nothing is drawn.
     let crop = window(place_in_image, size, &centred, &mut ChaCha8Rng::seed_from_u64(0));
     let most = (plan.margin * f64::from(plan.side)).round() as u32;
-    sought.iter().all(|(_, object)| is_clear_of(crop, object.shape)).then(|| Patch {
+    sought.iter().all(|(_, object)| is_clear_of(crop, &object.shape)).then(|| Patch {
         path: item.path.clone(),
         crop: Some(crop),
         class,

@@ -2,9 +2,10 @@
 
 use super::ClassImage;
 use crate::assessing::{EVEN, RELIABILITY_BINS};
+use locam_core::Rect;
 use locam_locate::{
     Counts, Estimate, FrocPoint, ImageVerdicts, MatchRule, PrecisionRecall, Ranking, Reliability,
-    ReliabilityBin, Resamples, TruthShape, Verdict, is_correctly_localized, match_regions, reliability,
+    ReliabilityBin, Resamples, Verdict, is_correctly_localized, match_regions, reliability,
 };
 use serde::Serialize;
 
@@ -38,9 +39,9 @@ pub struct ClassFigures {
     pub count_error: Option<Estimate>,
     /// On images without an object of the class.
     pub empty: Option<EmptyFigures>,
-    /// By the overlap of boxes, where objects have boxes.
+    /// By the overlap of boxes, where objects have boxes; those around masks are theirs.
     pub overlap: Option<OverlapFigures>,
-    /// Of maps, where there are any and objects have boxes.
+    /// Of maps, where there are any and objects have boxes or masks.
     pub maps: Option<MapFigures>,
     /// How far the probabilities of regions are from the share of them that are objects, over all regions that are
     /// likelier than not; absent where scores are no probabilities.
@@ -84,6 +85,8 @@ pub struct MapFigures {
     pub max_box_accuracy: Option<Estimate>,
     /// Its second version.
     pub max_box_accuracy_v2: Option<Estimate>,
+    /// `PxAP` of the same, over images whose objects all have masks.
+    pub pixel_average_precision: Option<Estimate>,
 }
 
 /// Overlaps over which COCO averages.
@@ -199,7 +202,7 @@ fn empty_figures(images: &[ClassImage], resamples: &Resamples) -> Option<EmptyFi
 fn overlap_figures(images: &[ClassImage], resamples: &Resamples) -> Option<OverlapFigures> {
     let mut truths = images.iter().flat_map(|image| &image.truths).peekable();
     truths.peek()?;
-    let boxed = truths.all(|truth| matches!(truth.shape, TruthShape::Box(_)));
+    let boxed = truths.all(|truth| truth.shape.rect().is_some());
     let extended = images.iter().flat_map(|image| &image.candidates).all(|region| region.rect.area() > 0.0);
     if !(boxed && extended) {
         return None;
@@ -233,10 +236,8 @@ fn overlap_figures(images: &[ClassImage], resamples: &Resamples) -> Option<Overl
 
 /// Objects that some region's box overlaps, and all objects.
 fn overlapped(image: &ClassImage) -> (f64, f64) {
-    let is_overlapped = |shape: &TruthShape| match *shape {
-        TruthShape::Box(rect) => image.regions.iter().any(|region| region.rect.iou(rect) >= OVERLAPS[0]),
-        TruthShape::Point(_) => false,
-    };
-    let found = image.truths.iter().filter(|truth| is_overlapped(&truth.shape)).count();
+    let is_overlapped =
+        |rect: &Rect| image.regions.iter().any(|region| region.rect.iou(*rect) >= OVERLAPS[0]);
+    let found = image.truths.iter().filter_map(|truth| truth.shape.rect()).filter(is_overlapped).count();
     (found as f64, image.truths.len() as f64)
 }

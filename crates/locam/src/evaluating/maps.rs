@@ -2,20 +2,23 @@
 
 use super::{MapFigures, SEED};
 use crate::assessing::{Assessed, truths_of};
-use locam_core::ClassId;
-use locam_locate::{BoxOverlaps, Resamples, Truth, TruthShape, max_box_accuracy, max_box_accuracy_v2};
+use locam_core::{ClassId, Mask};
+use locam_locate::{
+    BoxOverlaps, PixelCounts, Resamples, Truth, TruthShape, max_box_accuracy, max_box_accuracy_v2,
+    pixel_average_precision,
+};
 use locam_report::ScoreRange;
 use rayon::prelude::*;
 
 /// Thresholds that boxes are drawn at, evenly over the scores of all maps.
 const THRESHOLDS: u32 = 100;
 
-/// Over the images with objects that all have boxes; `None` where there is no such image.
+/// Over the images with objects that all have boxes or masks; `None` where there is no such image.
 pub(super) fn map_figures(id: ClassId, assessed: &[Assessed]) -> Option<MapFigures> {
     let images: Vec<(&Assessed, Vec<Truth>)> = assessed
         .iter()
         .map(|one| (one, truths_of(id, &one.truths)))
-        .filter(|(_, truths)| !truths.is_empty() && truths.iter().all(is_boxed))
+        .filter(|(_, truths)| !truths.is_empty() && truths.iter().all(|truth| truth.shape.rect().is_some()))
         .collect();
     if images.is_empty() {
         return None;
@@ -30,13 +33,26 @@ pub(super) fn map_figures(id: ClassId, assessed: &[Assessed]) -> Option<MapFigur
             BoxOverlaps::new(&one.located.margins[id.0], one.located.size, truths, &thresholds)
         })
         .collect();
+    let pixels: Vec<PixelCounts> = images
+        .par_iter()
+        .filter_map(|(one, truths)| {
+            let masks: Vec<&Mask> = truths.iter().map(mask).collect::<Option<_>>()?;
+            let place = |score: f32| range.position(f64::from(score));
+            Some(PixelCounts::of_image(&one.located.margins[id.0], one.located.size, &masks, place))
+        })
+        .collect();
     let resamples = Resamples::new(overlaps.len(), Resamples::USUAL, SEED);
+    let of_pixels = Resamples::new(pixels.len(), Resamples::USUAL, SEED);
     Some(MapFigures {
         max_box_accuracy: resamples.estimate(|times| max_box_accuracy(&overlaps, times)),
         max_box_accuracy_v2: resamples.estimate(|times| max_box_accuracy_v2(&overlaps, times)),
+        pixel_average_precision: of_pixels.estimate(|times| pixel_average_precision(&pixels, times)),
     })
 }
 
-fn is_boxed(truth: &Truth) -> bool {
-    matches!(truth.shape, TruthShape::Box(_))
+fn mask(truth: &Truth) -> Option<&Mask> {
+    match &truth.shape {
+        TruthShape::Mask(mask) => Some(mask),
+        TruthShape::Box(_) | TruthShape::Point(_) => None,
+    }
 }

@@ -80,7 +80,7 @@ fn has_points(item: &Item) -> bool {
 /// The objects of an image, by the data's classes.
 pub(crate) fn truths_in(item: &Item) -> Vec<Truth> {
     let Label::Objects(objects) = &item.label else { return Vec::new() };
-    objects.iter().map(|object| Truth { class: object.class, shape: truth_shape(object.shape) }).collect()
+    objects.iter().map(|object| Truth { class: object.class, shape: truth_shape(&object.shape) }).collect()
 }
 
 /// Truth and predictions of each item.
@@ -110,12 +110,8 @@ fn class_image(
     let counts = |region: &&Region| threshold.is_none_or(|threshold| region.score >= threshold);
     let truths = truths_of(id, truths);
     let strongest = candidates.iter().rev().max_by(|a, b| a.score.total_cmp(&b.score));
-    let on_object = |region: &Region| {
-        truths.iter().any(|truth| match truth.shape {
-            TruthShape::Box(rect) => rect.contains(region.centroid),
-            TruthShape::Point(point) => region.centroid.distance(point) <= radius,
-        })
-    };
+    let on_object =
+        |region: &Region| truths.iter().any(|truth| truth.shape.contains(region.centroid, radius));
     ClassImage {
         regions: candidates.iter().filter(counts).cloned().collect(),
         pointing: (!truths.is_empty()).then(|| strongest.is_some_and(on_object)),
@@ -144,9 +140,9 @@ mod tests {
     use locam_data::{Layout, Object, Shape};
 
     fn data(shapes: &[Shape]) -> Dataset {
-        let item = |(number, &shape): (usize, &Shape)| Item {
+        let item = |(number, shape): (usize, &Shape)| Item {
             path: format!("{number}.png").into(),
-            label: Label::Objects(vec![Object { class: ClassId(0), shape }]),
+            label: Label::Objects(vec![Object { class: ClassId(0), shape: shape.clone() }]),
             split: None,
             group: None,
         };
@@ -206,11 +202,14 @@ mod tests {
     #[test]
     fn points_need_a_radius() {
         let point = Shape::Point(Point::new(8.0, 5.0));
-        let error = figures(&[point], &[&[0.9]], PredictionOptions::default()).unwrap_err().to_string();
+        let error = figures(std::slice::from_ref(&point), &[&[0.9]], PredictionOptions::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("--radius"), "{error}");
         let within = |radius| {
             let options = PredictionOptions { radius: Some(radius), threshold: None };
-            figures(&[point], &[&[0.9]], options).map(|found| (found.hits, found.overlap.is_none()))
+            figures(std::slice::from_ref(&point), &[&[0.9]], options)
+                .map(|found| (found.hits, found.overlap.is_none()))
         };
         assert_eq!((within(3.0).unwrap(), within(2.9).unwrap()), ((1, true), (0, true)));
         assert!(within(f64::NAN).is_err() && within(-1.0).is_err());

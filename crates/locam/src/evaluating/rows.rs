@@ -99,6 +99,11 @@ impl ClassFigures {
                 "the same for any box and three overlaps",
             ),
             (
+                "PxAP",
+                maps.and_then(|m| m.pixel_average_precision),
+                "precision of pixels over all thresholds; 1 is best",
+            ),
+            (
                 "calibration error",
                 self.expected_calibration_error,
                 "how far probabilities are off, on average",
