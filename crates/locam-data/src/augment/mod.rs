@@ -140,7 +140,7 @@ impl Augment {
     }
 
     /// Appends to `batch` one square patch of `side` by `side` RGB pixels in the way drawn for it. Blends of patches are
-    /// made of the whole batch: see [`Augment::blend`].
+    /// made of the whole batch.
     ///
     /// The draw depends on `key` alone: the seed, the epoch and the sample's index. So it is the same whichever
     /// thread makes it.
