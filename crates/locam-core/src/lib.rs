@@ -14,9 +14,11 @@ mod map;
 mod mask;
 mod model;
 mod region;
+mod shape;
 
 pub use geometry::{Point, Rect, Size};
 pub use map::{MapTransform, ScoreMap};
 pub use mask::{Mask, Run};
 pub use model::{ClassId, ClassSpec, ModelSpec, Normalization, Provenance};
 pub use region::Region;
+pub use shape::Shape;

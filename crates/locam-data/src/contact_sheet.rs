@@ -1,9 +1,9 @@
 //! Some examples of every class on one picture.
 
 use crate::augment::seeded;
-use crate::{Crop, DataError, Dataset, GLYPH_SIDE, Label, Object, Shape, cut, draw_text, read_rgb, resize};
+use crate::{Crop, DataError, Dataset, GLYPH_SIDE, Label, Object, cut, draw_text, read_rgb, resize};
 use image::{Rgb, RgbImage, imageops};
-use locam_core::{ClassId, Size};
+use locam_core::{ClassId, Shape, Size};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use std::path::Path;

@@ -1,8 +1,7 @@
 use crate::Layout;
-use locam_core::{ClassId, Mask, Point, Rect};
+use locam_core::{ClassId, Shape};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// The part of a data set that an image belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -14,37 +13,6 @@ pub enum Split {
     Val,
     /// Looked at once, at the end.
     Test,
-}
-
-/// An annotated object's place, in pixels of its image.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Shape {
-    /// An upright box.
-    Box(Rect),
-    /// A centroid alone.
-    Point(Point),
-    /// Its pixels. For patches it counts as the box around them.
-    Mask(Arc<Mask>),
-}
-
-impl Shape {
-    /// The box around the object; none of a point.
-    pub fn rect(&self) -> Option<Rect> {
-        match self {
-            Self::Box(rect) => Some(*rect),
-            Self::Point(_) => None,
-            Self::Mask(mask) => Some(mask.rect()),
-        }
-    }
-
-    /// The box's middle, or the point.
-    pub fn center(&self) -> Point {
-        match self {
-            Self::Box(rect) => rect.center(),
-            Self::Point(point) => *point,
-            Self::Mask(mask) => mask.rect().center(),
-        }
-    }
 }
 
 /// One annotated object of a whole image.

@@ -217,9 +217,9 @@ fn classes_of(item: &Item) -> BTreeSet<ClassId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Layout, Object, Shape};
+    use crate::{Layout, Object};
     use image::{ImageFormat, Rgb, RgbImage};
-    use locam_core::Point;
+    use locam_core::{Point, Shape};
 
     fn picture(folder: &Path, name: &str, shade: u8) -> PathBuf {
         let path = folder.join(name);

@@ -32,7 +32,7 @@ mod window;
 pub use augment::{AUGMENT_MARGIN, Augment, Blend, Change};
 pub use contact_sheet::contact_sheet;
 pub use copies::{Copies, Fingerprint, fingerprints};
-pub use dataset::{Crop, Dataset, Item, Label, Object, Patch, Problem, Shape, Split};
+pub use dataset::{Crop, Dataset, Item, Label, Object, Patch, Problem, Split};
 pub use error::DataError;
 pub use image_io::{is_image_path, read_rgb, read_size, sniffed_mismatch};
 pub use inspect::{ClassSummary, FileNote, Inspection, NEAR_EMPTY, SplitCounts, Spread, inspect};

@@ -7,10 +7,8 @@ pub use mined::mined_patch;
 pub use write::{WrittenPatches, write_patches};
 
 use crate::split::assign_splits;
-use crate::{
-    Crop, DataError, Dataset, Item, Label, Object, Patch, Problem, Shape, Split, SplitPlan, read_size,
-};
-use locam_core::{ClassId, Point, Rect, Size};
+use crate::{Crop, DataError, Dataset, Item, Label, Object, Patch, Problem, Split, SplitPlan, read_size};
+use locam_core::{ClassId, Point, Rect, Shape, Size};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;

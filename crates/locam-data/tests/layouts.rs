@@ -3,10 +3,10 @@
 mod common;
 
 use common::shared;
-use locam_core::{ClassId, Point, Rect};
+use locam_core::{ClassId, Point, Rect, Shape};
 use locam_data::{
-    Background, Dataset, Label, Layout, OpenOptions, PatchPlan, Shape, Split, SplitPlan, Strictness,
-    plan_patches, write_patches,
+    Background, Dataset, Label, Layout, OpenOptions, PatchPlan, Split, SplitPlan, Strictness, plan_patches,
+    write_patches,
 };
 use std::fs;
 use tempfile::TempDir;

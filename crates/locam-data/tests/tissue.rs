@@ -3,8 +3,8 @@
 mod common;
 
 use common::shared;
-use locam_core::{Rect, Size};
-use locam_data::{Dataset, ImageSource, Label, OpenOptions, Shape, TissueMask};
+use locam_core::{Rect, Shape, Size};
+use locam_data::{Dataset, ImageSource, Label, OpenOptions, TissueMask};
 
 #[test]
 fn no_annotated_cell_is_taken_for_glass() {

@@ -33,7 +33,7 @@ pub use localization::{
     BOX_OVERLAPS, BoxOverlaps, is_correctly_localized, max_box_accuracy, max_box_accuracy_v2,
 };
 pub use margin::margins;
-pub use matching::{Counts, MatchRule, Matches, Truth, TruthShape, match_regions, strongest_point_in_truth};
+pub use matching::{Counts, MatchRule, Matches, Truth, match_regions, strongest_point_in_truth};
 pub use pixels::{PixelCounts, pixel_average_precision};
 pub use regions::{RegionConfig, find_regions};
 pub use resampling::{Estimate, Resamples};

@@ -78,12 +78,12 @@ pub fn is_correctly_localized(regions: &[Region], truths: &[Truth]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TruthShape;
-    use locam_core::{ClassId, MapTransform, Point};
+
+    use locam_core::{ClassId, MapTransform, Point, Shape};
     use proptest::prelude::*;
 
     fn object(rect: Rect) -> Truth {
-        Truth { class: ClassId(0), shape: TruthShape::Box(rect) }
+        Truth { class: ClassId(0), shape: Shape::Box(rect) }
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
         let truth = [object(here)];
         assert!(is_correctly_localized(&[region(1.0, there), region(2.0, here)], &truth));
         assert!(!is_correctly_localized(&[region(2.0, there), region(1.0, here)], &truth));
-        let point = Truth { class: ClassId(0), shape: TruthShape::Point(Point::new(4.0, 4.0)) };
+        let point = Truth { class: ClassId(0), shape: Shape::Point(Point::new(4.0, 4.0)) };
         assert!(!is_correctly_localized(&[region(2.0, here)], &[point]));
         assert!(!is_correctly_localized(&[], &truth));
     }

@@ -1,7 +1,6 @@
 use crate::grid::strongest_point;
-use locam_core::{ClassId, Mask, Point, Rect, Region, ScoreMap, Size};
+use locam_core::{ClassId, Region, ScoreMap, Shape, Size};
 use std::ops::{Add, AddAssign};
-use std::sync::Arc;
 
 /// An object that is known to be in an image.
 #[derive(Clone, Debug, PartialEq)]
@@ -9,48 +8,7 @@ pub struct Truth {
     /// Its class, as the model counts them.
     pub class: ClassId,
     /// Where it is, in pixels of the image.
-    pub shape: TruthShape,
-}
-
-/// How the place of an object is known.
-#[derive(Clone, Debug, PartialEq)]
-pub enum TruthShape {
-    /// By the box around it. It may cross the image's border.
-    Box(Rect),
-    /// By its centre.
-    Point(Point),
-    /// By its pixels. It counts as the box around them, but where it is asked whether a place lies on the object.
-    Mask(Arc<Mask>),
-}
-
-impl TruthShape {
-    /// The box around the object; none of a point.
-    pub fn rect(&self) -> Option<Rect> {
-        match self {
-            Self::Box(rect) => Some(*rect),
-            Self::Point(_) => None,
-            Self::Mask(mask) => Some(mask.rect()),
-        }
-    }
-
-    /// The box's middle, or the point.
-    pub fn center(&self) -> Point {
-        match self {
-            Self::Box(rect) => rect.center(),
-            Self::Point(point) => *point,
-            Self::Mask(mask) => mask.rect().center(),
-        }
-    }
-
-    /// Whether a place lies on the object: in or on the edge of its box or of one of its pixels, or at most `radius` pixels
-    /// from its point.
-    pub fn contains(&self, place: Point, radius: f64) -> bool {
-        match self {
-            Self::Box(rect) => rect.contains(place),
-            Self::Point(point) => place.distance(*point) <= radius,
-            Self::Mask(mask) => mask.contains(place),
-        }
-    }
+    pub shape: Shape,
 }
 
 /// When a region and an object are the same.
@@ -73,7 +31,7 @@ pub enum MatchRule {
 
 impl MatchRule {
     /// How well the two agree, larger is better; `None` where they are not the same by this rule.
-    fn agreement(self, region: &Region, truth: &TruthShape) -> Option<f64> {
+    fn agreement(self, region: &Region, truth: &Shape) -> Option<f64> {
         let nearness = -region.centroid.distance(truth.center());
         let (fits, agreement) = match (self, truth.rect()) {
             (Self::Centroid { radius }, _) => (truth.contains(region.centroid, radius), nearness),
@@ -207,8 +165,9 @@ impl AddAssign for Counts {
 #[expect(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
-    use locam_core::MapTransform;
+    use locam_core::{MapTransform, Mask, Point, Rect};
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     fn region(score: f64, x: f64, y: f64) -> Region {
         let centroid = Point::new(x, y);
@@ -217,7 +176,7 @@ mod tests {
         Region { class, score, peak: centroid, centroid, rect, area: 100.0, outline, at_border: false }
     }
 
-    fn truth(class: usize, shape: TruthShape) -> Truth {
+    fn truth(class: usize, shape: Shape) -> Truth {
         Truth { class: ClassId(class), shape }
     }
 
@@ -225,14 +184,14 @@ mod tests {
 
     #[test]
     fn a_second_region_on_an_object_is_a_false_alarm_and_the_stronger_is_the_hit() {
-        let truths = [truth(0, TruthShape::Box(Rect::new(0.0, 0.0, 30.0, 30.0)))];
+        let truths = [truth(0, Shape::Box(Rect::new(0.0, 0.0, 30.0, 30.0)))];
         let found = match_regions(&[region(1.0, 15.0, 15.0), region(2.0, 2.0, 2.0)], &truths, ANY_RADIUS);
         assert_eq!((found.hits, found.false_positives, found.misses), (vec![(1, 0)], vec![0], vec![]));
     }
 
     #[test]
     fn other_classes_never_match() {
-        let truths = [truth(1, TruthShape::Point(Point::new(5.0, 5.0)))];
+        let truths = [truth(1, Shape::Point(Point::new(5.0, 5.0)))];
         let counts = match_regions(&[region(1.0, 5.0, 5.0)], &truths, ANY_RADIUS).counts();
         assert_eq!(counts, Counts { true_positives: 0, false_positives: 1, misses: 1 });
         assert!(counts.f1() == 0.0);
@@ -240,11 +199,11 @@ mod tests {
 
     #[test]
     fn points_are_met_from_within_the_radius_and_boxes_by_overlap() {
-        let point = [truth(0, TruthShape::Point(Point::new(0.0, -1.0)))];
+        let point = [truth(0, Shape::Point(Point::new(0.0, -1.0)))];
         let hits = |rule, truths: &[Truth]| match_regions(&[region(1.0, 3.0, 3.0)], truths, rule).hits.len();
         assert_eq!(hits(ANY_RADIUS, &point), 1);
         assert_eq!(hits(MatchRule::Centroid { radius: 4.9 }, &point), 0);
-        let half = [truth(0, TruthShape::Box(Rect::new(-2.0, -2.0, 8.0, 3.0)))];
+        let half = [truth(0, Shape::Box(Rect::new(-2.0, -2.0, 8.0, 3.0)))];
         assert_eq!(hits(MatchRule::Overlap { iou: 0.5 }, &half), 1);
         assert_eq!(hits(MatchRule::Overlap { iou: 0.51 }, &half), 0);
     }
@@ -256,7 +215,7 @@ mod tests {
             [(0, 0..30), (29, 0..30)].into_iter().chain((1..29).flat_map(|row| [(row, 0..5), (row, 25..30)]));
         let runs = sides.map(|(row, columns)| locam_core::Run { row, columns }).collect();
         let ring = Arc::new(Mask::from_runs(runs).unwrap());
-        let truths = [truth(0, TruthShape::Mask(Arc::clone(&ring)))];
+        let truths = [truth(0, Shape::Mask(Arc::clone(&ring)))];
         let hits = |x, y, rule| match_regions(&[region(1.0, x, y)], &truths, rule).hits.len();
         assert_eq!((hits(15.0, 15.0, ANY_RADIUS), hits(3.0, 15.0, ANY_RADIUS)), (0, 1));
         // A box of 10 by 10 in one of 30 by 30.
@@ -283,7 +242,7 @@ mod tests {
     fn the_pointing_game_looks_at_the_strongest_place_only() {
         let values = vec![0.0, 0.0, 9.0, 0.0, 0.0, 5.0];
         let map = ScoreMap::new(Size::new(3, 2), values, MapTransform::uniform(0.5, 32.0));
-        let at = |x, y| [truth(0, TruthShape::Box(Rect::around(Point::new(x, y), 9.0, 9.0)))];
+        let at = |x, y| [truth(0, Shape::Box(Rect::around(Point::new(x, y), 9.0, 9.0)))];
         let image = Size::new(96, 64);
         assert!(strongest_point_in_truth(&map, image, &at(64.0, 0.0)));
         assert!(!strongest_point_in_truth(&map, image, &at(64.0, 32.0)));
@@ -299,7 +258,7 @@ mod tests {
             let regions: Vec<_> = regions.iter().map(|&(s, x, y)| region(s, x, y)).collect();
             let truths: Vec<_> = truths
                 .iter()
-                .map(|&(c, x, y)| truth(c, TruthShape::Box(Rect::around(Point::new(x, y), 25.0, 25.0))))
+                .map(|&(c, x, y)| truth(c, Shape::Box(Rect::around(Point::new(x, y), 25.0, 25.0))))
                 .collect();
             let found = match_regions(&regions, &truths, ANY_RADIUS);
             let mut seen: Vec<_> = found.hits.iter().map(|h| h.0).chain(found.false_positives.clone()).collect();

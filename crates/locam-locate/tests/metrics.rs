@@ -1,9 +1,9 @@
 //! Figures beside those of pycocotools and scikit-learn on small cases; `fixtures/make_metrics.py` writes them.
 
-use locam_core::{ClassId, MapTransform, Mask, Point, Rect, Region, Run, ScoreMap, Size};
+use locam_core::{ClassId, MapTransform, Mask, Point, Rect, Region, Run, ScoreMap, Shape, Size};
 use locam_locate::{
-    Classified, ImageVerdicts, MatchRule, PixelCounts, Ranking, RocRanking, Truth, TruthShape, confusion,
-    mean_area, pixel_average_precision, top_label_reliability,
+    Classified, ImageVerdicts, MatchRule, PixelCounts, Ranking, RocRanking, Truth, confusion, mean_area,
+    pixel_average_precision, top_label_reliability,
 };
 use serde_json::Value;
 
@@ -36,8 +36,8 @@ fn ranking(case: &Value, points: bool, rule: MatchRule) -> (Ranking, Vec<u32>) {
     let rows = |key: &str| -> Vec<Vec<f64>> { case[key].as_array().unwrap().iter().map(numbers).collect() };
     let of = |image: usize| move |row: &&Vec<f64>| row[0] as usize == image;
     let shape = |row: &Vec<f64>| match rect(&row[1..]) {
-        rect if points => TruthShape::Point(rect.center()),
-        rect => TruthShape::Box(rect),
+        rect if points => Shape::Point(rect.center()),
+        rect => Shape::Box(rect),
     };
     let (truths, regions) = (rows("truths"), rows("regions"));
     let verdicts: Vec<ImageVerdicts> = (0..images)

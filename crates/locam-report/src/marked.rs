@@ -1,7 +1,7 @@
 use crate::canvas::{Style, fitted, mask_outline, outline, ring, scaled};
 use image::{Rgb, RgbImage};
-use locam_core::{Point, Rect, Region, Size};
-use locam_locate::{Truth, TruthShape};
+use locam_core::{Point, Rect, Region, Shape, Size};
+use locam_locate::Truth;
 
 const FOUND: Rgb<u8> = Rgb([255, 255, 255]);
 const HALO: Rgb<u8> = Rgb([20, 20, 24]);
@@ -35,9 +35,9 @@ pub fn marked_picture(image: &RgbImage, regions: &[Region], truths: &[Truth]) ->
     }
     for truth in truths {
         match &truth.shape {
-            TruthShape::Box(of) => outline(&mut picture, rect(*of), style.line, TRUTH, whole),
-            TruthShape::Point(of) => ring(&mut picture, point(*of), radius / 2.0, style.line, TRUTH),
-            TruthShape::Mask(of) => {
+            Shape::Box(of) => outline(&mut picture, rect(*of), style.line, TRUTH, whole),
+            Shape::Point(of) => ring(&mut picture, point(*of), radius / 2.0, style.line, TRUTH),
+            Shape::Mask(of) => {
                 let place = (Point::default(), Point::new(x, y));
                 mask_outline(&mut picture, of, place, (style.line, TRUTH), whole);
             }
@@ -57,8 +57,8 @@ mod tests {
         let image = RgbImage::from_pixel(600, 400, Rgb([90, 90, 90]));
         let truth = |shape| Truth { class: ClassId(0), shape };
         let truths = [
-            truth(TruthShape::Box(Rect::new(100.0, 100.0, 200.0, 200.0))),
-            truth(TruthShape::Point(Point::new(400.0, 300.0))),
+            truth(Shape::Box(Rect::new(100.0, 100.0, 200.0, 200.0))),
+            truth(Shape::Point(Point::new(400.0, 300.0))),
         ];
         let marked = marked_picture(&image, &[], &truths);
         let green: Vec<_> = marked.enumerate_pixels().filter(|(.., pixel)| pixel.0 == TRUTH.0).collect();
@@ -67,7 +67,7 @@ mod tests {
         let runs =
             (100..150).map(|row| Run { row, columns: 100..150 }).chain([Run { row: 390, columns: 590..900 }]);
         let mask = Mask::from_runs(runs.collect()).unwrap();
-        let marked = marked_picture(&image, &[], &[truth(TruthShape::Mask(Arc::new(mask)))]);
+        let marked = marked_picture(&image, &[], &[truth(Shape::Mask(Arc::new(mask)))]);
         let is_green = |x, y| marked.get_pixel(x, y).0 == TRUTH.0;
         assert!(is_green(100, 100) && is_green(149, 120) && is_green(595, 390));
         assert!(!is_green(125, 125) && !is_green(151, 120) && !is_green(99, 120));

@@ -5,8 +5,8 @@ use crate::canvas::{
 use crate::font::{Align, blend, draw_text, text_width};
 use crate::{ScoreRange, heat_color};
 use image::{Rgb, RgbImage, imageops};
-use locam_core::{Point, Rect, Region, ScoreMap, Size};
-use locam_locate::{Truth, TruthShape};
+use locam_core::{Point, Rect, Region, ScoreMap, Shape, Size};
+use locam_locate::Truth;
 
 /// The longest side, in pixels, that the image has on an overlay unless something else is asked for.
 pub const DEFAULT_LONGEST_SIDE: u32 = 1600;
@@ -105,11 +105,11 @@ impl Overlay<'_> {
         // The truth has the thinner line and goes on top, so that neither hides the other where they agree.
         for truth in self.truths {
             match &truth.shape {
-                TruthShape::Box(rect) => outline(canvas, layout.rect(*rect), style.line, TRUTH, clip),
-                TruthShape::Point(point) => {
+                Shape::Box(rect) => outline(canvas, layout.rect(*rect), style.line, TRUTH, clip),
+                Shape::Point(point) => {
                     ring(canvas, layout.point(*point), f64::from(style.sample()) / 2.0, style.line, TRUTH);
                 }
-                TruthShape::Mask(mask) => {
+                Shape::Mask(mask) => {
                     let place = (layout.point(Point::default()), layout.scale);
                     mask_outline(canvas, mask, place, (style.line, TRUTH), clip);
                 }
@@ -317,7 +317,7 @@ mod tests {
     fn any_size_and_any_region_can_be_drawn() {
         for image in [Size::new(1, 1), Size::new(40, 900), Size::new(2100, 30), Size::new(224, 224)] {
             let beyond = region(Rect::new(-50.0, -50.0, 9000.0, 9000.0));
-            let point = Truth { class: ClassId(0), shape: TruthShape::Point(Point::new(-3.0, 5000.0)) };
+            let point = Truth { class: ClassId(0), shape: Shape::Point(Point::new(-3.0, 5000.0)) };
             let drawn = draw(image, &[beyond], &[point], 600);
             assert!(drawn.width() >= 1 && drawn.height() > image.height.min(600));
         }
@@ -359,7 +359,7 @@ mod tests {
     fn boxes_and_truths_are_drawn_where_they_are() {
         let rect = Rect::new(100.0, 200.0, 300.0, 320.0);
         let plain = draw(Size::new(640, 480), &[], &[], 640);
-        let truth = Truth { class: ClassId(0), shape: TruthShape::Box(rect) };
+        let truth = Truth { class: ClassId(0), shape: Shape::Box(rect) };
         let marked = draw(Size::new(640, 480), &[], &[truth], 640);
         let style = Style::for_size(Size::new(640, 480));
         let top = 2 * style.pad + (style.text * TITLE).ceil() as u32;

@@ -3,10 +3,9 @@
 use crate::writing::{Entry, write_entries};
 use crate::{Error, Located, Locator};
 use locam_core::{ClassId, ClassSpec, Region, ScoreMap};
-use locam_data::{Dataset, ImageSource, Item, Label, Problem, Shape, Split};
-use locam_locate::{MatchRule, Matches, Truth, TruthShape, Verdict, find_regions, match_regions};
+use locam_data::{Dataset, ImageSource, Item, Label, Problem, Split};
+use locam_locate::{MatchRule, Matches, Truth, Verdict, find_regions, match_regions};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// One annotated image with its maps.
 #[derive(Clone, Debug)]
@@ -106,18 +105,8 @@ fn truths(item: &Item, classes: &[Option<ClassId>]) -> Vec<Truth> {
     let Label::Objects(objects) = &item.label else { return Vec::new() };
     objects
         .iter()
-        .filter_map(|object| {
-            Some(Truth { class: classes[object.class.0]?, shape: truth_shape(&object.shape) })
-        })
+        .filter_map(|object| Some(Truth { class: classes[object.class.0]?, shape: object.shape.clone() }))
         .collect()
-}
-
-pub(crate) fn truth_shape(shape: &Shape) -> TruthShape {
-    match shape {
-        Shape::Box(rect) => TruthShape::Box(*rect),
-        Shape::Point(point) => TruthShape::Point(*point),
-        Shape::Mask(mask) => TruthShape::Mask(Arc::clone(mask)),
-    }
 }
 
 /// Whether any of the images has an object of the class.

@@ -181,8 +181,7 @@ mod tests {
     use super::*;
     use crate::LocateOptions;
     use locam_arch::ArchName;
-    use locam_core::{MapTransform, Rect, ScoreMap, Size};
-    use locam_locate::TruthShape;
+    use locam_core::{MapTransform, Rect, ScoreMap, Shape, Size};
     use locam_net::Compute;
 
     const IMAGE: Size = Size::new(640, 480);
@@ -205,8 +204,7 @@ mod tests {
             objects.iter().map(cone).fold(-9.0, f64::max) as f32
         });
         let margin = ScoreMap::new(size, margin.collect(), transform);
-        let shape =
-            |&(x, y, _): &(f64, f64, f64)| TruthShape::Box(Rect::around(Point::new(x, y), 40.0, 40.0));
+        let shape = |&(x, y, _): &(f64, f64, f64)| Shape::Box(Rect::around(Point::new(x, y), 40.0, 40.0));
         let truth = |object| Truth { class: ClassId(1), shape: shape(object) };
         let located = crate::Located {
             size: IMAGE,

@@ -19,8 +19,8 @@ use crate::pictures::{froc, patch_reliability, precision_recall, reliability_cur
 use crate::shortcuts::ShortcutFigures;
 use crate::{Error, Locator};
 use figures::class_figures;
-use locam_core::{ClassId, ClassSpec, Region};
-use locam_locate::{MatchRule, Resamples, Truth, TruthShape, strongest_point_in_truth};
+use locam_core::{ClassId, ClassSpec, Region, Shape};
+use locam_locate::{MatchRule, Resamples, Truth, strongest_point_in_truth};
 use locam_report::{confusion_plot, write_atomically};
 use maps::map_figures;
 use serde::Serialize;
@@ -69,7 +69,7 @@ pub fn figures(locator: &Locator, assessed: &[Assessed], unreadable: usize) -> E
     let resamples = Resamples::new(assessed.len(), Resamples::USUAL, SEED);
     let radius = assessed
         .iter()
-        .find(|one| one.truths.iter().any(|truth| matches!(truth.shape, TruthShape::Point(_))))
+        .find(|one| one.truths.iter().any(|truth| matches!(truth.shape, Shape::Point(_))))
         .map_or(0.0, |one| locator.object_size(&one.located.margins[0]) / 2.0);
     let classes = sought
         .into_iter()

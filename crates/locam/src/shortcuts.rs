@@ -4,9 +4,9 @@ use crate::assessing::Assessed;
 use crate::evaluating::SEED;
 use crate::{Error, Locator};
 use image::{Rgb, RgbImage};
-use locam_core::{ClassId, Point, Rect, Size};
+use locam_core::{ClassId, Point, Rect, Shape, Size};
 use locam_data::{Crop, Problem, cut, resize};
-use locam_locate::{Classified, Estimate, Resamples, TruthShape};
+use locam_locate::{Classified, Estimate, Resamples};
 use serde::Serialize;
 
 /// At most so many objects of a class are looked at, evenly over all of them.
@@ -89,7 +89,7 @@ pub fn check_shortcuts(
     let (mut patches, mut problems) = (Vec::new(), Vec::new());
     for (Assessed { path, located, .. }, objects) in chosen_objects(locator, assessed) {
         let patches_of = |image: RgbImage| -> Result<Vec<ObjectPatch>, Error> {
-            let patch = |(class, shape): &(ClassId, TruthShape)| {
+            let patch = |(class, shape): &(ClassId, Shape)| {
                 patch_around(locator, (&image, located.scale), *class, shape)
             };
             objects.iter().map(patch).collect()
@@ -102,17 +102,17 @@ pub fn check_shortcuts(
     Ok((figures_of(locator, &patches)?, problems))
 }
 
-type ObjectsOfImage<'a> = (&'a Assessed, Vec<(ClassId, TruthShape)>);
+type ObjectsOfImage<'a> = (&'a Assessed, Vec<(ClassId, Shape)>);
 
 /// Objects evenly over all images, by image.
 fn chosen_objects<'a>(locator: &Locator, assessed: &'a [Assessed]) -> Vec<ObjectsOfImage<'a>> {
     let mut by_image: Vec<ObjectsOfImage<'a>> = assessed.iter().map(|one| (one, Vec::new())).collect();
     for (class, _) in locator.model().spec.sought_classes() {
-        let of_class = |(image, one): (usize, &Assessed)| -> Vec<(usize, TruthShape)> {
+        let of_class = |(image, one): (usize, &Assessed)| -> Vec<(usize, Shape)> {
             let truths = one.truths.iter().filter(|truth| truth.class == class);
             truths.map(|truth| (image, truth.shape.clone())).collect()
         };
-        let all: Vec<(usize, TruthShape)> = assessed.iter().enumerate().flat_map(of_class).collect();
+        let all: Vec<(usize, Shape)> = assessed.iter().enumerate().flat_map(of_class).collect();
         for place in evenly(all.len(), MOST_OBJECTS) {
             let (image, shape) = &all[place];
             by_image[*image].1.push((class, shape.clone()));
@@ -134,7 +134,7 @@ fn patch_around(
     locator: &Locator,
     (image, scale): (&RgbImage, f64),
     class: ClassId,
-    shape: &TruthShape,
+    shape: &Shape,
 ) -> Result<ObjectPatch, Error> {
     let size = Size::new(image.width(), image.height());
     let patch_size = locator.model().spec.patch_size;

@@ -3,8 +3,8 @@
 
 use super::Found;
 use super::tree::{Tree, has_extension, read_text, stem};
-use crate::{DataError, Item, Label, Object, Shape};
-use locam_core::{ClassId, Point};
+use crate::{DataError, Item, Label, Object};
+use locam_core::{ClassId, Point, Shape};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -4,8 +4,8 @@ mod segmentation;
 
 use super::Found;
 use super::tree::{Tree, head, nearest, split_named, stem};
-use crate::{DataError, Item, Label, Object, Shape, Split, read_size};
-use locam_core::{ClassId, Rect, Size};
+use crate::{DataError, Item, Label, Object, Split, read_size};
+use locam_core::{ClassId, Rect, Shape, Size};
 use segmentation::Segmentation;
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -4,9 +4,9 @@ mod label_image;
 
 use super::Found;
 use super::tree::{Tree, nearest, read_text, split_named, stem};
-use crate::{Item, Label, Object, Problem, Shape, read_size};
+use crate::{Item, Label, Object, Problem, read_size};
 use label_image::LabelImage;
-use locam_core::{ClassId, Mask, Size};
+use locam_core::{ClassId, Mask, Shape, Size};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -2,8 +2,8 @@
 
 use super::Found;
 use super::tree::{Tree, head, nearest, read_text, stem};
-use crate::{Item, Label, Object, Shape};
-use locam_core::{ClassId, Point};
+use crate::{Item, Label, Object};
+use locam_core::{ClassId, Point, Shape};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

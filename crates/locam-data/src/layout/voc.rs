@@ -2,8 +2,8 @@
 
 use super::Found;
 use super::tree::{Tree, head, nearest, read_text, split_named, stem};
-use crate::{DataError, Item, Label, Object, Problem, Shape, Split};
-use locam_core::{ClassId, Rect, Size};
+use crate::{DataError, Item, Label, Object, Problem, Split};
+use locam_core::{ClassId, Rect, Shape, Size};
 use roxmltree::{Document, Node};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -2,8 +2,8 @@
 
 use super::Found;
 use super::tree::{Tree, head, nearest, read_text, stem};
-use crate::{DataError, Item, Label, Object, Shape, read_size};
-use locam_core::{ClassId, Point, Rect, Size};
+use crate::{DataError, Item, Label, Object, read_size};
+use locam_core::{ClassId, Point, Rect, Shape, Size};
 use std::path::{Path, PathBuf};
 
 /// Files that name the classes, one a line.

@@ -40,8 +40,8 @@ pub fn mined_patch(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Background, Crop, Shape, SplitPlan};
-    use locam_core::Rect;
+    use crate::{Background, Crop, SplitPlan};
+    use locam_core::{Rect, Shape};
 
     #[test]
     fn windows_lie_around_the_place_inside_the_image_and_off_the_objects() {

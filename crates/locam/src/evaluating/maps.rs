@@ -2,9 +2,9 @@
 
 use super::{MapFigures, SEED};
 use crate::assessing::{Assessed, truths_of};
-use locam_core::{ClassId, Mask};
+use locam_core::{ClassId, Mask, Shape};
 use locam_locate::{
-    BoxOverlaps, PixelCounts, Resamples, Truth, TruthShape, max_box_accuracy, max_box_accuracy_v2,
+    BoxOverlaps, PixelCounts, Resamples, Truth, max_box_accuracy, max_box_accuracy_v2,
     pixel_average_precision,
 };
 use locam_report::ScoreRange;
@@ -52,7 +52,7 @@ pub(super) fn map_figures(id: ClassId, assessed: &[Assessed]) -> Option<MapFigur
 
 fn mask(truth: &Truth) -> Option<&Mask> {
     match &truth.shape {
-        TruthShape::Mask(mask) => Some(mask),
-        TruthShape::Box(_) | TruthShape::Point(_) => None,
+        Shape::Mask(mask) => Some(mask),
+        Shape::Box(_) | Shape::Point(_) => None,
     }
 }

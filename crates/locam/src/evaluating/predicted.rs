@@ -2,12 +2,12 @@
 
 use super::{ClassFigures, ClassImage, Evaluation, SEED};
 use crate::Error;
-use crate::assessing::{truth_shape, truths_of};
+use crate::assessing::truths_of;
 use crate::evaluating::figures::class_figures;
 use crate::leakage::SeenBefore;
-use locam_core::{ClassId, Region};
+use locam_core::{ClassId, Region, Shape};
 use locam_data::{Dataset, Item, Label, Predictions};
-use locam_locate::{MatchRule, Resamples, Truth, TruthShape};
+use locam_locate::{MatchRule, Resamples, Truth};
 
 /// How predictions are compared with the truth.
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,13 +74,13 @@ fn radius(items: &[&Item], options: PredictionOptions) -> Result<f64, Error> {
 }
 
 fn has_points(item: &Item) -> bool {
-    truths_in(item).iter().any(|truth| matches!(truth.shape, TruthShape::Point(_)))
+    truths_in(item).iter().any(|truth| matches!(truth.shape, Shape::Point(_)))
 }
 
 /// The objects of an image, by the data's classes.
 pub(crate) fn truths_in(item: &Item) -> Vec<Truth> {
     let Label::Objects(objects) = &item.label else { return Vec::new() };
-    objects.iter().map(|object| Truth { class: object.class, shape: truth_shape(&object.shape) }).collect()
+    objects.iter().map(|object| Truth { class: object.class, shape: object.shape.clone() }).collect()
 }
 
 /// Truth and predictions of each item.
@@ -136,8 +136,8 @@ fn in_log_odds(mut image: ClassImage) -> ClassImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use locam_core::{Point, Rect};
-    use locam_data::{Layout, Object, Shape};
+    use locam_core::{Point, Rect, Shape};
+    use locam_data::{Layout, Object};
 
     fn data(shapes: &[Shape]) -> Dataset {
         let item = |(number, shape): (usize, &Shape)| Item {
