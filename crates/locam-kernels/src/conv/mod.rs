@@ -60,15 +60,14 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// The fastest for a convolution whose input has no padding around it, stored as `E`. At a stride of two Winograd's
-    /// algorithm saves a third of the products, but its weights take sixteen times the memory: from 128 channels on
-    /// that costs more. It loses digits: in bfloat16, which has few, it is kept for where it saves most.
+    /// algorithm saves but a third of a 3x3 window's products, and its transforms cost as much or more. It loses digits:
+    /// in bfloat16, which has few, it is kept for where it saves most.
     pub fn best<E: Element>(params: ConvParams) -> Self {
         let channels = params.channels_in.min(params.channels_out);
         let least = if size_of::<E>() == 4 { 16 } else { 128 };
-        let saves = params.stride == 1 || params.stride == 2 && params.channels_in <= 64;
         if params.is_depthwise() {
             Self::Depthwise
-        } else if params.kernel == 3 && saves && channels >= least {
+        } else if params.kernel == 3 && params.stride == 1 && channels >= least {
             Self::Winograd
         } else {
             Self::Direct
