@@ -48,9 +48,5 @@ table() {
   row "cells at 2.4 of BCCD's size, Leishman" "$run/large" test
 }
 table > "$run/table.md"
-awk -v table="$run/table.md" '
-  /^<!-- ablation -->$/ { print; while ((getline line < table) > 0) print line; skip = 1 }
-  /^<!-- end of ablation -->$/ { skip = 0 }
-  !skip' docs/results.md > "$run/results.md"
-mv "$run/results.md" docs/results.md
+cargo xtask results ablation "$run/table.md"
 cat "$run/table.md"

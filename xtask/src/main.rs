@@ -21,7 +21,7 @@ cargo xtask COMMAND
   readers       read back every file that locating writes with Python's libraries
   slides        check and test the reading of slides through OpenSlide
   readme        check that README's pictures exist and that its commands are the ones that ci runs
-  results       put an evaluation's figures into docs/results.md: results SECTION EVALUATION.json
+  results       put an evaluation's figures, or a table, into docs/results.md: results SECTION EVALUATION.json|TABLE.md
   browser       look at the pages of the demonstration, or those named, in headless Chromium
   bench-peers   measure the engine beside PyTorch, ONNX Runtime, OpenVINO, ncnn and MNN (--help for its options)
 ";
@@ -36,7 +36,7 @@ fn main() -> Result<()> {
         ["readers"] => readers::run(),
         ["slides"] => slides::run(),
         ["readme"] => readme::check(),
-        ["results", section, evaluation] => results::record(section, evaluation),
+        ["results", section, file] => results::record(section, file),
         ["browser", ..] => browser::run(&arguments[1..]),
         ["bench-peers", ..] => bench_peers::run(&arguments[1..]),
         [] | ["help" | "--help" | "-h"] => {

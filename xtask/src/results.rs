@@ -26,12 +26,16 @@ const FIGURES: [(&str, &str); 14] = [
     ("/expected_calibration_error", "calibration error"),
 ];
 
-/// Replaces a section's table by the figures of an `evaluation.json`.
-pub(crate) fn record(section: &str, evaluation: &str) -> Result<()> {
+/// Replaces a section's table by the figures of an `evaluation.json`, or by a table that a script made (`.md`).
+pub(crate) fn record(section: &str, file: &str) -> Result<()> {
     let read = |path: &str| std::fs::read_to_string(path).with_context(|| format!("{path} can't be read"));
-    let figures: Value =
-        serde_json::from_str(&read(evaluation)?).with_context(|| format!("{evaluation} is no JSON"))?;
-    let updated = replaced(&read(RESULTS)?, section, &table(&figures)?)?;
+    let text = read(file)?;
+    let table = if Path::new(file).extension().is_some_and(|extension| extension == "md") {
+        text
+    } else {
+        table(&serde_json::from_str(&text).with_context(|| format!("{file} is no JSON"))?)?
+    };
+    let updated = replaced(&read(RESULTS)?, section, &table)?;
     let beside = Path::new(RESULTS).with_extension("md.new");
     std::fs::write(&beside, updated).with_context(|| format!("{} can't be written", beside.display()))?;
     std::fs::rename(&beside, RESULTS).with_context(|| format!("{RESULTS} can't be replaced"))

@@ -512,6 +512,9 @@ Example:
         /// Magnifications, taken in turn: at 1 a lymphocyte is about 100 pixels wide
         #[arg(long, value_delimiter = ',', default_value = "1", value_name = "FACTOR")]
         cell_scales: Vec<f64>,
+        /// White cells on each field; 0 tests what is found where nothing is [default: in proportion to its area]
+        #[arg(long, value_name = "COUNT")]
+        white_cells: Option<u32>,
         /// Write no patches, and the fields with a box around every white cell, of the one class WBC, in Pascal VOC's
         /// layout, as this part of a data set
         #[arg(long, value_enum, value_name = "SPLIT")]

@@ -272,3 +272,13 @@ fn an_impossible_size_is_an_error_and_leaves_nothing() {
     assert!(matches!(error, DataError::Write { .. }), "{error}");
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn fields_have_as_many_white_cells_as_asked_for() {
+    let place = tempfile::tempdir().unwrap();
+    for count in [0, 1] {
+        let plan = SmearPlan { white_cells: Some(count), patches: 0, ..plan() };
+        let summary = write_smears(&place.path().join(count.to_string()), &plan).unwrap();
+        assert_eq!(summary.healthy_cells + summary.blast_cells, 3 * count as usize);
+    }
+}

@@ -42,9 +42,10 @@ pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
             eprintln!("patches of {side}x{side} pixels and manifest.csv are in {}", out.display());
         }
         DataCommand::Preview(args) => preview(&args)?,
-        DataCommand::Smears { out, fields, patches, size, seed, stains, cell_scales, boxes } => {
+        DataCommand::Smears { out, fields, patches, size, seed, stains, cell_scales, white_cells, boxes } => {
             let size = Size::new(size.0, size.1);
-            let plan = SmearPlan { fields, patches, size, seed, stains: stains_of(&stains)?, cell_scales };
+            let stains = stains_of(&stains)?;
+            let plan = SmearPlan { fields, patches, size, seed, stains, cell_scales, white_cells };
             plan.validate()?;
             match boxes {
                 None => println!("{}", write_smears(&out, &plan)?),

@@ -41,6 +41,8 @@ pub struct SmearPlan {
     pub stains: Vec<StainPreset>,
     /// Magnifications, taken in turn from stain to stain; none: 1.
     pub cell_scales: Vec<f64>,
+    /// White cells on each whole field; none: in proportion to its area.
+    pub white_cells: Option<u32>,
 }
 
 impl Default for SmearPlan {
@@ -52,6 +54,7 @@ impl Default for SmearPlan {
             seed: 0,
             stains: vec![StainPreset::Wright, StainPreset::Leishman, StainPreset::MayGrunwaldGiemsa],
             cell_scales: vec![1.0],
+            white_cells: None,
         }
     }
 }
@@ -142,9 +145,13 @@ impl SmearPlan {
 
     /// The whole fields: magnification varies a little, as between microscopes.
     pub fn field_configs(&self) -> Vec<SmearConfig> {
-        let config = |index| SmearConfig {
-            blast_fraction: if index % 2 == 0 { 0.6 } else { 0.0 },
-            ..self.config(index, 0, self.size)
+        let config = |index| {
+            let usual = self.config(index, 0, self.size);
+            SmearConfig {
+                blast_fraction: if index % 2 == 0 { 0.6 } else { 0.0 },
+                white_cells: self.white_cells.unwrap_or(usual.white_cells),
+                ..usual
+            }
         };
         (0..self.fields).map(config).collect()
     }
