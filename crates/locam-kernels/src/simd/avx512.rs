@@ -1,8 +1,8 @@
 use super::{Simd, stored_as_f32};
 use core::arch::x86_64::{
     __m512, __mmask16, _CMP_GT_OQ, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_min_ps,
-    _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    _mm512_mask_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_maskz_mov_ps, _mm512_max_ps,
+    _mm512_min_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 /// Sixteen values in an AVX-512 register.
@@ -20,6 +20,13 @@ unsafe impl Simd for F32x16 {
     const LANES: usize = 16;
     stored_as_f32!();
 
+    #[inline(always)]
+    unsafe fn read_two(upper: *const f32, lower: *const f32, count: usize) -> Self {
+        unsafe {
+            let begin = _mm512_maskz_loadu_ps(first(count), upper);
+            Self(_mm512_mask_loadu_ps(begin, first(2 * count) & !first(count), lower.wrapping_sub(count)))
+        }
+    }
     #[inline(always)]
     unsafe fn zero() -> Self {
         Self(unsafe { _mm512_setzero_ps() })

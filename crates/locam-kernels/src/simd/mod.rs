@@ -38,6 +38,17 @@ pub(crate) unsafe trait Simd: Copy {
     unsafe fn write(self, to: *mut Self::Stored);
     /// Reads the first `count < LANES` stored values; the others are zero.
     unsafe fn read_first(from: *const Self::Stored, count: usize) -> Self;
+    /// Reads `count` stored values at each of two places, one after the other, of which there are at most `LANES`; the
+    /// others are zero.
+    #[inline(always)]
+    unsafe fn read_two(first: *const Self::Stored, second: *const Self::Stored, count: usize) -> Self {
+        let mut both = [Self::Stored::default(); 64];
+        unsafe {
+            both.as_mut_ptr().copy_from_nonoverlapping(first, count);
+            both.as_mut_ptr().add(count).copy_from_nonoverlapping(second, count);
+            Self::read(both.as_ptr())
+        }
+    }
     /// Writes the first `count < LANES` values, rounded to what is stored.
     unsafe fn write_first(self, to: *mut Self::Stored, count: usize);
     /// The word at `from`, which may lie anywhere, in every lane.

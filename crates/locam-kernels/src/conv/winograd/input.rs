@@ -5,7 +5,7 @@ use crate::conv::tiles::{Form, POINTS, Tile, TileList};
 use crate::conv::transforms;
 use crate::isa::Kernel;
 use crate::parallel::{Shared, for_each_task, piece};
-use crate::simd::{Simd, read_up_to, write_up_to};
+use crate::simd::{Simd, prefetch, read_up_to, write_up_to};
 use crate::{Buffer, Element, Extent, Isa};
 use std::ops::Range;
 
@@ -82,35 +82,89 @@ impl<E: Element> InputTask<'_, E> {
         place: usize,
         pairs: &mut Buffer<E>,
     ) {
+        let (stride, width) = (self.form.stride, self.image.extent.width * self.image.channels);
         // The pixels of a row that count as one.
-        let channels = self.form.stride * self.image.channels;
-        for first in 0..self.form.stride {
-            let pixels = self.pixels::<Y, X>(tile, first, pairs);
-            for channel in (0..channels).step_by(S::LANES) {
-                let count = S::LANES.min(channels - channel);
-                // SAFETY: each pixel has so many channels, and the layout room for all positions of the tile.
-                unsafe {
-                    let mut columns = [[S::zero(); Y]; X];
-                    for (x, column) in columns.iter_mut().enumerate() {
-                        let pixels =
-                            std::array::from_fn(|y| read_up_to::<S>(pixels[y][x].add(channel), count));
-                        *column = transforms::input(pixels);
+        let channels = stride * self.image.channels;
+        let count = |channel: usize| S::LANES.min(channels - channel);
+        // SAFETY: each pixel has so many channels.
+        unsafe {
+            let Some(corner) = self.corner::<Y, X>(tile) else {
+                for first in 0..stride {
+                    let pixels = self.pixels::<Y, X>(tile, first, pairs);
+                    for channel in (0..channels).step_by(S::LANES) {
+                        let count = count(channel);
+                        let read = |y: usize, x: usize| read_up_to::<S>(pixels[y][x].add(channel), count);
+                        self.transform::<S, Y, X>(place, first * channels + channel, count, read);
                     }
-                    for y in 0..Y {
-                        let row: [S; X] = transforms::input(std::array::from_fn(|x| columns[x][y]));
-                        for (x, value) in row.into_iter().enumerate() {
-                            let position =
-                                POINTS * transforms::position::<Y>(y) + transforms::position::<X>(x);
-                            let at = position * self.layout.position
-                                + place * self.layout.tile
-                                + first * channels
-                                + channel;
-                            write_up_to(value, self.points.get().add(at), count);
+                }
+                return;
+            };
+            if stride == 2 && 2 * channels <= S::LANES {
+                let read = |y: usize, x: usize| {
+                    let upper = corner.add(2 * y * width + x * channels);
+                    S::read_two(upper, upper.add(width), channels)
+                };
+                self.transform::<S, Y, X>(place, 0, 2 * channels, read);
+                return;
+            }
+            // No hardware foresees that the next tile lies beside this one; it shares the first columns of a 3x3 window.
+            let next = self.list.tiles.get(place + 1).and_then(|&next| self.corner::<Y, X>(next));
+            for first in 0..stride {
+                for channel in (0..channels).step_by(S::LANES) {
+                    let (from, count) = (first * width + channel, count(channel));
+                    let next = next.map(|next| next.wrapping_add(from));
+                    let read = |y: usize, x: usize| {
+                        let at = stride * y * width + x * channels;
+                        if let (Some(next), 2..) = (next, x) {
+                            prefetch(next.wrapping_add(at));
                         }
-                    }
+                        read_up_to::<S>(corner.add(from + at), count)
+                    };
+                    self.transform::<S, Y, X>(place, first * channels + channel, count, read);
                 }
             }
         }
+    }
+
+    /// Turns `count` channels of a tile, read place by place, into points from `row` on.
+    ///
+    /// # Safety
+    /// As [`Simd`]; the layout has room for them at all positions of the tile.
+    #[inline(always)]
+    unsafe fn transform<S: Simd<Stored = E>, const Y: usize, const X: usize>(
+        &self,
+        place: usize,
+        row: usize,
+        count: usize,
+        read: impl Fn(usize, usize) -> S,
+    ) {
+        // SAFETY: the caller's.
+        unsafe {
+            let mut columns = [[S::zero(); Y]; X];
+            for (x, column) in columns.iter_mut().enumerate() {
+                *column = transforms::input(std::array::from_fn(|y| read(y, x)));
+            }
+            let points = self.points.get().add(place * self.layout.tile + row);
+            for y in 0..Y {
+                let row: [S; X] = transforms::input(std::array::from_fn(|x| columns[x][y]));
+                for (x, value) in row.into_iter().enumerate() {
+                    let position = POINTS * transforms::position::<Y>(y) + transforms::position::<X>(x);
+                    write_up_to(value, points.add(position * self.layout.position), count);
+                }
+            }
+        }
+    }
+
+    /// Where a tile's first input pixel lies, if all of them lie in the image.
+    #[inline(always)]
+    fn corner<const Y: usize, const X: usize>(&self, tile: Tile) -> Option<*const E> {
+        let (Image { values, extent, channels, padding, .. }, stride) = (self.image, self.form.stride);
+        let y = usize::try_from((tile.y.start * stride) as isize - padding.0).ok()?;
+        let x = usize::try_from((tile.x.start * stride) as isize - padding.1).ok()?;
+        let inside = y + Y * stride <= extent.height && x + X * stride <= extent.width;
+        // SAFETY: the pixel lies in the image.
+        inside
+            .then(|| unsafe { values.add(((tile.image * extent.height + y) * extent.width + x) * channels) })
     }
 
     /// Where the tile's input pixels lie, in every row that counts as row `first` of a pair (or alone): in the image,

@@ -1,7 +1,7 @@
 //! Points times the weights' points, and the products on their way to output.
 
 use super::{BLOCK, Layout, POSITIONS, Points};
-use crate::conv::tiles::{POINTS, Tile, TileList};
+use crate::conv::tiles::{POINTS, Tile, TileList, sizes};
 use crate::conv::transforms;
 use crate::isa::Kernel;
 use crate::multiply::{add_product, with_rows, zero_block};
@@ -67,22 +67,20 @@ impl<E: Element, K: Sink<E>> MultiplyTask<'_, E, K> {
                 if start == channels.start {
                     self.prefetch(position, group * R..(group + 1) * R);
                 }
-                let product = |place: u32, column: usize| {
-                    let place = place as usize - self.tiles.start;
-                    position * layout.position + place * layout.tile + start - channels.start + column
-                };
                 // SAFETY: each place is a tile with points at this position, and has room among the products.
                 unsafe {
                     let points = self.points.get().add(position * self.layout.position);
+                    let products =
+                        self.products.as_mut_ptr().add(position * layout.position + start - channels.start);
                     with_rows!(places.len(), USED => {
-                        let rows: [*const E; USED] = std::array::from_fn(|r| {
-                            points.add(places[r.min(places.len() - 1)] as usize * self.layout.tile).cast_const()
-                        });
+                        let places: [usize; USED] = std::array::from_fn(|r| places[r] as usize);
+                        let rows = places.map(|place| points.add(place * self.layout.tile).cast_const());
                         let mut sums = zero_block::<S, USED, V>();
                         add_product(&mut sums, &rows, words, panel);
-                        for (sums, &place) in sums.iter().zip(places) {
+                        for (sums, place) in sums.iter().zip(places) {
+                            let to = products.add((place - self.tiles.start) * layout.tile);
                             for (v, sum) in sums.iter().enumerate() {
-                                sum.store(self.products.as_mut_ptr().add(product(place, v * S::LANES)));
+                                sum.store(to.add(v * S::LANES));
                             }
                         }
                     });
@@ -114,7 +112,12 @@ impl<E: Element, K: Sink<E>> MultiplyTask<'_, E, K> {
     #[inline(always)]
     fn prefetch(&self, position: usize, tiles: Range<usize>) {
         let (y, x) = (position / POINTS, position % POINTS);
-        for tile in self.list.tiles[self.tiles.clone()].iter().take(tiles.end).skip(tiles.start) {
+        let (longest, _) = sizes(self.weights.form.taps());
+        if y.max(x) >= longest {
+            return;
+        }
+        let here = &self.list.tiles[self.tiles.clone()];
+        for tile in &here[tiles.start.min(here.len())..tiles.end.min(here.len())] {
             if y < tile.y.used && x < tile.x.used {
                 let row = tile.image * self.output.height + tile.y.start + y;
                 let pixel = row * self.output.width + tile.x.start + x;
