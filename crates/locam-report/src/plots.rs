@@ -7,6 +7,7 @@ use plotters::prelude::*;
 use plotters::style::register_font;
 use std::io::Cursor;
 
+mod chart;
 mod confusion;
 mod curves;
 mod lines;
@@ -150,6 +151,10 @@ struct Canvas<DB: DrawingBackend> {
 impl<DB: DrawingBackend> Canvas<DB> {
     fn unit(&self, length: f64) -> i32 {
         (length * f64::from(self.scale)).round() as i32
+    }
+
+    fn stroke(&self, color: RGBColor, width: f64) -> ShapeStyle {
+        color.stroke_width(self.unit(width) as u32)
     }
 
     fn font(&self, size: f64, color: RGBColor) -> TextStyle<'static> {

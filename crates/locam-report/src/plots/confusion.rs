@@ -57,8 +57,7 @@ impl<'a> Table<'a> {
         let corners =
             [(canvas.unit(x), canvas.unit(y)), (canvas.unit(x + self.cell), canvas.unit(y + self.cell))];
         canvas.area.draw(&Rectangle::new(corners, shade(share).filled())).map_err(reason)?;
-        let edge = EDGE.stroke_width(canvas.unit(1.0) as u32);
-        canvas.area.draw(&Rectangle::new(corners, edge)).map_err(reason)?;
+        canvas.area.draw(&Rectangle::new(corners, canvas.stroke(EDGE, 1.0))).map_err(reason)?;
         if self.cell < SMALLEST_WITH_NUMBER {
             return Ok(());
         }

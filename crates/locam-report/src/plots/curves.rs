@@ -1,5 +1,7 @@
-use super::{AXIS, Canvas, Drawing, Drawn, EpochRecord, GRID, TEXT, reason};
+use super::chart::{Chart, legend, mesh, name};
+use super::{Canvas, Drawing, Drawn, EpochRecord, TEXT, reason};
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordusize;
 use plotters::prelude::*;
 
 const TRAIN: RGBColor = RGBColor(0, 114, 178);
@@ -53,35 +55,29 @@ impl Curves {
             .y_label_area_size(canvas.unit(48.0))
             .build_cartesian_2d(1..self.epochs.max(2), low..high)
             .map_err(reason)?;
-        chart
-            .configure_mesh()
+        mesh(canvas, &mut chart)
             .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID.stroke_width(canvas.unit(1.0) as u32))
-            .axis_style(AXIS.stroke_width(canvas.unit(1.0) as u32))
-            .set_all_tick_mark_size(canvas.unit(4.0))
             .x_labels(self.epochs.clamp(2, 10))
-            .y_labels(6)
             .y_label_formatter(&|value| if high > 10.0 { format!("{value:.0}") } else { shortest(*value) })
             .x_desc("epoch")
-            .label_style(canvas.font(13.0, TEXT))
-            .axis_desc_style(canvas.font(13.0, TEXT))
             .draw()
             .map_err(reason)?;
         for line in lines {
             self.draw_line(canvas, &mut chart, line)?;
         }
-        if lines.len() > 1 { draw_legend(canvas, &mut chart) } else { Ok(()) }
+        if lines.len() > 1 {
+            return legend(canvas, &mut chart, SeriesLabelPosition::UpperRight);
+        }
+        Ok(())
     }
 
     fn draw_line<'a, DB: DrawingBackend + 'a>(
         &self,
         canvas: &Canvas<DB>,
-        chart: &mut Chart<'a, DB>,
+        chart: &mut Chart<'a, DB, RangedCoordusize>,
         line: &Line,
     ) -> Drawn {
-        let style = line.color.stroke_width(canvas.unit(2.0) as u32);
-        let (length, middle) = (canvas.unit(20.0), canvas.unit(1.0));
+        let style = canvas.stroke(line.color, 2.0);
         let mut named = false;
         for stretch in line.points.chunk_by(|a, b| a.1.is_finite() && b.1.is_finite()) {
             if !stretch[0].1.is_finite() {
@@ -90,9 +86,7 @@ impl Curves {
             let series =
                 chart.draw_series(LineSeries::new(stretch.iter().copied(), style)).map_err(reason)?;
             if !named {
-                series.label(line.name).legend(move |(x, y)| {
-                    PathElement::new(vec![(x, y - middle), (x + length, y - middle)], style)
-                });
+                name(canvas, series, line.name, style);
                 named = true;
             }
             if self.epochs <= MOST_DOTS {
@@ -104,24 +98,6 @@ impl Curves {
         Ok(())
     }
 }
-
-fn draw_legend<'a, DB: DrawingBackend + 'a>(canvas: &Canvas<DB>, chart: &mut Chart<'a, DB>) -> Drawn {
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .margin(canvas.unit(8.0))
-        .legend_area_size(canvas.unit(26.0))
-        .label_font(canvas.font(13.0, TEXT))
-        .background_style(WHITE.mix(0.85))
-        .draw()
-        .map_err(reason)
-}
-
-type Chart<'a, DB> = ChartContext<
-    'a,
-    DB,
-    Cartesian2d<plotters::coord::types::RangedCoordusize, plotters::coord::types::RangedCoordf64>,
->;
 
 impl Drawing for Curves {
     fn size(&self) -> (u32, u32) {

@@ -1,6 +1,5 @@
-use super::{AXIS, Canvas, Drawing, Drawn, GRID, TEXT, reason};
-use crate::class_color;
-use locam_core::ClassId;
+use super::chart::{chart_on, class_ink, legend, mesh, name};
+use super::{Canvas, Drawing, Drawn, reason};
 use locam_locate::{FrocPoint, PrecisionRecall};
 use plotters::prelude::*;
 
@@ -62,52 +61,20 @@ impl Drawing for Lines {
     }
 
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn {
-        let mut chart = ChartBuilder::on(&canvas.area)
-            .margin(canvas.unit(14.0))
-            .x_label_area_size(canvas.unit(40.0))
-            .y_label_area_size(canvas.unit(52.0))
-            .build_cartesian_2d(0.0..self.x.end, 0.0..self.y.end)
-            .map_err(reason)?;
+        let mut chart = chart_on(canvas, 0.0..self.x.end, 0.0..self.y.end)?;
         let digits = if self.x.end > 5.0 { 0 } else { 2 };
-        chart
-            .configure_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID.stroke_width(canvas.unit(1.0) as u32))
-            .axis_style(AXIS.stroke_width(canvas.unit(1.0) as u32))
-            .set_all_tick_mark_size(canvas.unit(4.0))
-            .x_labels(6)
-            .y_labels(6)
+        mesh(canvas, &mut chart)
             .x_label_formatter(&|value| format!("{value:.digits$}"))
             .y_label_formatter(&|value| format!("{value:.0}"))
             .x_desc(self.x.name)
             .y_desc(self.y.name)
-            .label_style(canvas.font(13.0, TEXT))
-            .axis_desc_style(canvas.font(13.0, TEXT))
             .draw()
             .map_err(reason)?;
-        for (number, (name, points)) in self.curves.iter().enumerate() {
-            let [red, green, blue] = class_color(ClassId(number));
-            let style = RGBColor(red, green, blue).stroke_width(canvas.unit(2.0) as u32);
-            let (length, middle) = (canvas.unit(20.0), canvas.unit(1.0));
-            chart
-                .draw_series(LineSeries::new(points.iter().copied(), style))
-                .map_err(reason)?
-                .label(name)
-                .legend(move |(x, y)| {
-                    PathElement::new(vec![(x, y - middle), (x + length, y - middle)], style)
-                });
+        for (number, (class, points)) in self.curves.iter().enumerate() {
+            let style = canvas.stroke(class_ink(number), 2.0);
+            let line = chart.draw_series(LineSeries::new(points.iter().copied(), style)).map_err(reason)?;
+            name(canvas, line, class, style);
         }
-        if self.curves.is_empty() {
-            return Ok(());
-        }
-        chart
-            .configure_series_labels()
-            .position(self.legend.clone())
-            .margin(canvas.unit(8.0))
-            .legend_area_size(canvas.unit(26.0))
-            .label_font(canvas.font(13.0, TEXT))
-            .background_style(WHITE.mix(0.85))
-            .draw()
-            .map_err(reason)
+        if self.curves.is_empty() { Ok(()) } else { legend(canvas, &mut chart, self.legend.clone()) }
     }
 }

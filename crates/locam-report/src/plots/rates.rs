@@ -1,6 +1,5 @@
-use super::{AXIS, Canvas, Drawing, Drawn, GRID, TEXT, reason};
-use crate::class_color;
-use locam_core::ClassId;
+use super::chart::{chart_on, class_ink, legend, mesh, name};
+use super::{AXIS, Canvas, Drawing, Drawn, reason};
 use plotters::prelude::*;
 
 /// The loss of each step of a learning-rate range test.
@@ -49,62 +48,31 @@ impl Drawing for Rates<'_> {
 
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn {
         let ((low, high), highest) = (self.rates(), self.highest());
-        let mut chart = ChartBuilder::on(&canvas.area)
-            .margin(canvas.unit(14.0))
-            .x_label_area_size(canvas.unit(40.0))
-            .y_label_area_size(canvas.unit(52.0))
-            .build_cartesian_2d(low..high, 0.0..highest)
-            .map_err(reason)?;
-        chart
-            .configure_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID.stroke_width(canvas.unit(1.0) as u32))
-            .axis_style(AXIS.stroke_width(canvas.unit(1.0) as u32))
-            .set_all_tick_mark_size(canvas.unit(4.0))
+        let mut chart = chart_on(canvas, low..high, 0.0..highest)?;
+        mesh(canvas, &mut chart)
             .x_labels((high - low) as usize + 1)
-            .y_labels(6)
             .x_label_formatter(&|exponent| format!("{}", 10f64.powf(*exponent)))
             .y_label_formatter(&|loss| format!("{loss:.1}"))
             .x_desc("learning rate")
             .y_desc("loss")
-            .label_style(canvas.font(13.0, TEXT))
-            .axis_desc_style(canvas.font(13.0, TEXT))
             .draw()
             .map_err(reason)?;
-        let color = |number| {
-            let [red, green, blue] = class_color(ClassId(number));
-            RGBColor(red, green, blue)
-        };
         let line = |of: fn(&RateLoss) -> f64| -> Vec<(f64, f64)> {
             let point = |step: &RateLoss| (step.learning_rate.log10(), of(step).min(highest));
             self.steps.iter().map(point).filter(|(x, y)| x.is_finite() && y.is_finite()).collect()
         };
-        let suggested = self.suggestion.map(|rate| vec![(rate.log10(), 0.0), (rate.log10(), highest)]);
         let series = [
-            ("each batch".to_owned(), line(|step| step.loss), AXIS.stroke_width(canvas.unit(1.0) as u32)),
-            (
-                "smoothed".to_owned(),
-                line(|step| step.smoothed_loss),
-                color(0).stroke_width(canvas.unit(2.0) as u32),
-            ),
+            ("each batch".to_owned(), line(|step| step.loss), canvas.stroke(AXIS, 1.0)),
+            ("smoothed".to_owned(), line(|step| step.smoothed_loss), canvas.stroke(class_ink(0), 2.0)),
         ];
-        let mark = suggested.zip(self.suggestion).map(|(points, rate)| {
-            (format!("suggestion: {rate:.1e}"), points, color(1).stroke_width(canvas.unit(2.0) as u32))
+        let mark = self.suggestion.map(|rate| {
+            let upright = vec![(rate.log10(), 0.0), (rate.log10(), highest)];
+            (format!("suggestion: {rate:.1e}"), upright, canvas.stroke(class_ink(1), 2.0))
         });
-        for (name, points, style) in series.into_iter().chain(mark) {
-            let (length, middle) = (canvas.unit(20.0), canvas.unit(1.0));
-            chart.draw_series(LineSeries::new(points, style)).map_err(reason)?.label(name).legend(
-                move |(x, y)| PathElement::new(vec![(x, y - middle), (x + length, y - middle)], style),
-            );
+        for (label, points, style) in series.into_iter().chain(mark) {
+            let line = chart.draw_series(LineSeries::new(points, style)).map_err(reason)?;
+            name(canvas, line, &label, style);
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::LowerLeft)
-            .margin(canvas.unit(8.0))
-            .legend_area_size(canvas.unit(26.0))
-            .label_font(canvas.font(13.0, TEXT))
-            .background_style(WHITE.mix(0.85))
-            .draw()
-            .map_err(reason)
+        legend(canvas, &mut chart, SeriesLabelPosition::LowerLeft)
     }
 }

@@ -1,6 +1,5 @@
-use super::{AXIS, Canvas, Drawing, Drawn, GRID, ReliabilityOf, TEXT, reason};
-use crate::class_color;
-use locam_core::ClassId;
+use super::chart::{Chart, chart_on, class_ink, legend, mesh, name};
+use super::{AXIS, Canvas, Drawing, Drawn, ReliabilityOf, reason};
 use locam_locate::ReliabilityBin;
 use plotters::prelude::*;
 
@@ -35,20 +34,15 @@ fn draw_class<'a, DB: DrawingBackend + 'a>(
     canvas: &Canvas<DB>,
     chart: &mut Chart<'a, DB>,
     number: usize,
-    (label, counted): (&str, &str),
+    (class, counted): (&str, &str),
     bins: &[ReliabilityBin],
 ) -> Drawn {
-    let [red, green, blue] = class_color(ClassId(number));
-    let color = RGBColor(red, green, blue);
-    let style = color.stroke_width(canvas.unit(2.0) as u32);
-    let (length, middle) = (canvas.unit(20.0), canvas.unit(1.0));
+    let color = class_ink(number);
+    let style = canvas.stroke(color, 2.0);
     let place = |bin: &ReliabilityBin| (100.0 * bin.probability, 100.0 * bin.hit_rate);
     let all: usize = bins.iter().map(|bin| bin.count).sum();
-    chart
-        .draw_series(LineSeries::new(bins.iter().map(place), style))
-        .map_err(reason)?
-        .label(format!("{label} ({all} {counted})"))
-        .legend(move |(x, y)| PathElement::new(vec![(x, y - middle), (x + length, y - middle)], style));
+    let line = chart.draw_series(LineSeries::new(bins.iter().map(place), style)).map_err(reason)?;
+    name(canvas, line, &format!("{class} ({all} {counted})"), style);
     let radius = |bin: &ReliabilityBin| {
         let part = bin.count as f64 / all.max(1) as f64;
         canvas.unit((LARGEST_DOT * part.sqrt()).max(SMALLEST_DOT))
@@ -58,12 +52,6 @@ fn draw_class<'a, DB: DrawingBackend + 'a>(
     Ok(())
 }
 
-type Chart<'a, DB> = ChartContext<
-    'a,
-    DB,
-    Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
->;
-
 impl Drawing for Curves<'_> {
     fn size(&self) -> (u32, u32) {
         (440, 400)
@@ -71,44 +59,22 @@ impl Drawing for Curves<'_> {
 
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn {
         let (least, counted, share) = self.axes();
-        let mut chart = ChartBuilder::on(&canvas.area)
-            .margin(canvas.unit(14.0))
-            .x_label_area_size(canvas.unit(40.0))
-            .y_label_area_size(canvas.unit(52.0))
-            .build_cartesian_2d(least.min(99.0)..100.0, 0.0..100.0)
-            .map_err(reason)?;
-        chart
-            .configure_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID.stroke_width(canvas.unit(1.0) as u32))
-            .axis_style(AXIS.stroke_width(canvas.unit(1.0) as u32))
-            .set_all_tick_mark_size(canvas.unit(4.0))
-            .x_labels(6)
-            .y_labels(6)
+        let mut chart = chart_on(canvas, least.min(99.0)..100.0, 0.0..100.0)?;
+        mesh(canvas, &mut chart)
             .x_label_formatter(&|value| format!("{value:.0}"))
             .y_label_formatter(&|value| format!("{value:.0}"))
             .x_desc("probability that is said (%)")
             .y_desc(share)
-            .label_style(canvas.font(13.0, TEXT))
-            .axis_desc_style(canvas.font(13.0, TEXT))
             .draw()
             .map_err(reason)?;
-        let right = AXIS.stroke_width(canvas.unit(1.0) as u32);
-        chart.draw_series(LineSeries::new([(least, least), (100.0, 100.0)], right)).map_err(reason)?;
-        for (number, (name, bins)) in self.classes.iter().enumerate() {
-            draw_class(canvas, &mut chart, number, (name, counted), bins)?;
+        let right = LineSeries::new([(least, least), (100.0, 100.0)], canvas.stroke(AXIS, 1.0));
+        chart.draw_series(right).map_err(reason)?;
+        for (number, (class, bins)) in self.classes.iter().enumerate() {
+            draw_class(canvas, &mut chart, number, (class, counted), bins)?;
         }
         if self.classes.is_empty() {
             return Ok(());
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::LowerLeft)
-            .margin(canvas.unit(8.0))
-            .legend_area_size(canvas.unit(26.0))
-            .label_font(canvas.font(13.0, TEXT))
-            .background_style(WHITE.mix(0.85))
-            .draw()
-            .map_err(reason)
+        legend(canvas, &mut chart, SeriesLabelPosition::LowerLeft)
     }
 }
