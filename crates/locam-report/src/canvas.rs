@@ -4,7 +4,7 @@ use crate::font::{Align, blend, draw_text, text_width};
 use crate::{ScoreRange, heat_color};
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
-use locam_core::{Mask, Point, Rect, ScoreMap, Size};
+use locam_core::{Point, Rect, ScoreMap, Size};
 
 pub(crate) const WHITE: Rgb<u8> = Rgb([255, 255, 255]);
 pub(crate) const INK: Rgb<u8> = Rgb([32, 33, 36]);
@@ -76,38 +76,6 @@ pub(crate) fn outline(canvas: &mut RgbImage, rect: Rect, line: u32, color: Rgb<u
         for x in left..right {
             let inner = (left + line..right - line).contains(&x) && (top + line..bottom - line).contains(&y);
             if !inner {
-                blend(canvas, x, y, color, 1.0);
-            }
-        }
-    }
-}
-
-/// Draws the edge of a mask, `line` pixels wide and inside it, as far as it lies within `clip`. The image's left top corner is at
-/// `origin`, and one of its pixels is `scale` pixels of the picture wide and high.
-pub(crate) fn mask_outline(
-    canvas: &mut RgbImage,
-    mask: &Mask,
-    (origin, scale): (Point, Point),
-    (line, color): (u32, Rgb<u8>),
-    clip: Rect,
-) {
-    let box_of = mask.rect();
-    let on_canvas = Rect::new(
-        origin.x + box_of.left * scale.x,
-        origin.y + box_of.top * scale.y,
-        origin.x + box_of.right * scale.x,
-        origin.y + box_of.bottom * scale.y,
-    );
-    let Rect { left, top, right, bottom } = on_canvas.intersection(clip);
-    let is_inside = |x: i64, y: i64| {
-        let place = Point::new((x as f64 + 0.5 - origin.x) / scale.x, (y as f64 + 0.5 - origin.y) / scale.y);
-        mask.contains(place)
-    };
-    let by = i64::from(line);
-    for y in top.floor() as i64..bottom.ceil() as i64 {
-        for x in left.floor() as i64..right.ceil() as i64 {
-            let around = [(x - by, y), (x + by, y), (x, y - by), (x, y + by)];
-            if is_inside(x, y) && !around.into_iter().all(|(x, y)| is_inside(x, y)) {
                 blend(canvas, x, y, color, 1.0);
             }
         }

@@ -14,6 +14,7 @@ mod font;
 mod geojson;
 mod html;
 mod marked;
+mod marks;
 mod masks;
 mod npy;
 mod overlay;

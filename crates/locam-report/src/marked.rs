@@ -1,11 +1,9 @@
-use crate::canvas::{Style, fitted, mask_outline, outline, ring, scaled};
-use image::{Rgb, RgbImage};
-use locam_core::{Point, Rect, Region, Shape, Size};
+use crate::canvas::{Style, fitted, outline, ring, scaled};
+use crate::marks::{FOUND, HALO, Placement, draw_truth};
+use image::RgbImage;
+use locam_core::{Point, Rect, Region, Size};
 use locam_locate::Truth;
 
-const FOUND: Rgb<u8> = Rgb([255, 255, 255]);
-const HALO: Rgb<u8> = Rgb([20, 20, 24]);
-const TRUTH: Rgb<u8> = Rgb([0, 190, 80]);
 /// The longest side in pixels.
 const LONGEST_SIDE: u32 = 1200;
 const SHORTEST_LONGEST_SIDE: u32 = 480;
@@ -13,35 +11,24 @@ const SHORTEST_LONGEST_SIDE: u32 = 480;
 /// An image with what was found in white and the truth in green, where there is no map to lay over it. What is known by
 /// a point is a ring, and of a mask the edge is drawn.
 pub fn marked_picture(image: &RgbImage, regions: &[Region], truths: &[Truth]) -> RgbImage {
-    let size = fitted(Size::new(image.width(), image.height()), SHORTEST_LONGEST_SIDE, LONGEST_SIDE);
+    let in_image = Size::new(image.width(), image.height());
+    let size = fitted(in_image, SHORTEST_LONGEST_SIDE, LONGEST_SIDE);
     let style = Style::for_size(size);
     let mut picture = scaled(image, size);
-    let (x, y) = (
-        f64::from(size.width) / f64::from(image.width()),
-        f64::from(size.height) / f64::from(image.height()),
-    );
+    let place = Placement::new(Point::default(), in_image, size);
     let whole = Rect::new(0.0, 0.0, size.width.into(), size.height.into());
-    let point = |point: Point| Point::new(point.x * x, point.y * y);
-    let rect = |rect: Rect| Rect::new(rect.left * x, rect.top * y, rect.right * x, rect.bottom * y);
     let radius = f64::from(style.sample());
     for region in regions {
-        if region.rect.area() > 0.0 {
-            outline(&mut picture, rect(region.rect), style.line + 2, HALO, whole);
-            outline(&mut picture, rect(region.rect), style.line, FOUND, whole);
-        } else {
-            ring(&mut picture, point(region.centroid), radius, style.line + 2, HALO);
-            ring(&mut picture, point(region.centroid), radius, style.line, FOUND);
+        for (line, color) in [(style.line + 2, HALO), (style.line, FOUND)] {
+            if region.rect.area() > 0.0 {
+                outline(&mut picture, place.rect(region.rect), line, color, whole);
+            } else {
+                ring(&mut picture, place.point(region.centroid), radius, line, color);
+            }
         }
     }
     for truth in truths {
-        match &truth.shape {
-            Shape::Box(of) => outline(&mut picture, rect(*of), style.line, TRUTH, whole),
-            Shape::Point(of) => ring(&mut picture, point(*of), radius / 2.0, style.line, TRUTH),
-            Shape::Mask(of) => {
-                let place = (Point::default(), Point::new(x, y));
-                mask_outline(&mut picture, of, place, (style.line, TRUTH), whole);
-            }
-        }
+        draw_truth(&mut picture, &truth.shape, place, style, whole);
     }
     picture
 }
@@ -49,7 +36,9 @@ pub fn marked_picture(image: &RgbImage, regions: &[Region], truths: &[Truth]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use locam_core::{ClassId, Mask, Run};
+    use crate::marks::TRUTH;
+    use image::Rgb;
+    use locam_core::{ClassId, Mask, Run, Shape};
     use std::sync::Arc;
 
     #[test]

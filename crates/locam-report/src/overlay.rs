@@ -1,11 +1,11 @@
 use crate::canvas::{
-    FAINT, INK, Style, WHITE, fill, fitted, mask_outline, outline, positions, ring, scaled, tick_labels,
-    vertical_bar,
+    FAINT, INK, Style, WHITE, fill, fitted, outline, positions, scaled, tick_labels, vertical_bar,
 };
 use crate::font::{Align, blend, draw_text, text_width};
+use crate::marks::{FOUND, HALO, Placement, TRUTH, draw_truth};
 use crate::{ScoreRange, heat_color};
 use image::{Rgb, RgbImage, imageops};
-use locam_core::{Point, Rect, Region, ScoreMap, Shape, Size};
+use locam_core::{Point, Rect, Region, ScoreMap, Size};
 use locam_locate::Truth;
 
 /// The longest side, in pixels, that the image has on an overlay unless something else is asked for.
@@ -14,10 +14,6 @@ pub const DEFAULT_LONGEST_SIDE: u32 = 1600;
 const SHORTEST_LONGEST_SIDE: u32 = 480;
 /// How much of the image the brightest colour hides.
 const STRONGEST_COVER: f64 = 0.65;
-
-const REGION: Rgb<u8> = Rgb([255, 255, 255]);
-const HALO: Rgb<u8> = Rgb([20, 20, 24]);
-const TRUTH: Rgb<u8> = Rgb([0, 190, 80]);
 
 /// An image with the score map of one class laid over it.
 ///
@@ -98,22 +94,13 @@ impl Overlay<'_> {
     fn draw_marks(&self, canvas: &mut RgbImage, layout: &Layout, style: Style) {
         let clip = layout.picture();
         let boxes: Vec<Rect> =
-            self.regions.iter().map(|region| layout.rect(region.rect).intersection(clip)).collect();
+            self.regions.iter().map(|region| layout.place.rect(region.rect).intersection(clip)).collect();
         for rect in &boxes {
             draw_box(canvas, *rect, style.line, clip);
         }
         // The truth has the thinner line and goes on top, so that neither hides the other where they agree.
         for truth in self.truths {
-            match &truth.shape {
-                Shape::Box(rect) => outline(canvas, layout.rect(*rect), style.line, TRUTH, clip),
-                Shape::Point(point) => {
-                    ring(canvas, layout.point(*point), f64::from(style.sample()) / 2.0, style.line, TRUTH);
-                }
-                Shape::Mask(mask) => {
-                    let place = (layout.point(Point::default()), layout.scale);
-                    mask_outline(canvas, mask, place, (style.line, TRUTH), clip);
-                }
-            }
+            draw_truth(canvas, &truth.shape, layout.place, style, clip);
         }
         for (number, rect) in (self.first_number..).zip(&boxes) {
             draw_label(canvas, *rect, &number.to_string(), style);
@@ -141,7 +128,7 @@ impl Overlay<'_> {
             let side = f64::from(style.sample());
             let sample = Rect::around(Point::new(f64::from(x) + side / 2.0, f64::from(middle)), side, side);
             let whole = Rect::new(0.0, 0.0, canvas.width().into(), canvas.height().into());
-            if color == REGION {
+            if color == FOUND {
                 draw_box(canvas, sample, style.line, whole);
             } else {
                 outline(canvas, sample, style.line, color, whole);
@@ -152,7 +139,7 @@ impl Overlay<'_> {
     }
 
     fn legend(&self) -> Vec<(Rgb<u8>, String)> {
-        let mut entries = vec![(REGION, format!("{} found", self.regions.len()))];
+        let mut entries = vec![(FOUND, format!("{} found", self.regions.len()))];
         if !self.truths.is_empty() {
             entries.push((TRUTH, format!("{} known", self.truths.len())));
         }
@@ -200,7 +187,7 @@ struct Layout {
     size: Size,
     left: u32,
     top: u32,
-    scale: Point,
+    place: Placement,
 }
 
 impl Layout {
@@ -214,35 +201,18 @@ impl Layout {
             .max(overlay.footer_width(size, style));
         let top = 2 * style.pad + (style.text * TITLE).ceil() as u32;
         let bottom = 2 * style.pad + style.text.ceil() as u32;
-        let image = overlay.size;
         Self {
             canvas: Size::new(inner + 2 * style.pad, top + size.height + bottom),
             size,
             left: style.pad,
             top,
-            scale: Point::new(
-                f64::from(size.width) / f64::from(image.width),
-                f64::from(size.height) / f64::from(image.height),
-            ),
+            place: Placement::new(Point::new(style.pad.into(), top.into()), overlay.size, size),
         }
     }
 
     fn picture(&self) -> Rect {
         let (left, top) = (f64::from(self.left), f64::from(self.top));
         Rect::new(left, top, left + f64::from(self.size.width), top + f64::from(self.size.height))
-    }
-
-    fn point(&self, point_in_image: Point) -> Point {
-        Point::new(
-            f64::from(self.left) + point_in_image.x * self.scale.x,
-            f64::from(self.top) + point_in_image.y * self.scale.y,
-        )
-    }
-
-    fn rect(&self, rect_in_image: Rect) -> Rect {
-        let first = self.point(Point::new(rect_in_image.left, rect_in_image.top));
-        let last = self.point(Point::new(rect_in_image.right, rect_in_image.bottom));
-        Rect::new(first.x, first.y, last.x, last.y)
     }
 }
 
@@ -262,7 +232,7 @@ fn seen_on_white(position: f64) -> Rgb<u8> {
 /// included.
 fn draw_box(canvas: &mut RgbImage, rect: Rect, line: u32, clip: Rect) {
     outline(canvas, grown(rect, 1.0), line + 2, HALO, clip);
-    outline(canvas, rect, line, REGION, grown(clip, -1.0));
+    outline(canvas, rect, line, FOUND, grown(clip, -1.0));
 }
 
 fn grown(rect: Rect, by: f64) -> Rect {
@@ -281,7 +251,7 @@ fn draw_label(canvas: &mut RgbImage, rect: Rect, label: &str, style: Style) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use locam_core::{ClassId, MapTransform};
+    use locam_core::{ClassId, MapTransform, Shape};
 
     fn draw(image: Size, regions: &[Region], truths: &[Truth], longest_side: u32) -> RgbImage {
         let picture = RgbImage::from_pixel(image.width, image.height, Rgb([200, 180, 190]));
