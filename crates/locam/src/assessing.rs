@@ -60,7 +60,7 @@ pub fn assess(
     items: &[&Item],
     done: &mut dyn FnMut(&Path),
 ) -> Result<(Vec<Assessed>, Vec<Problem>), Error> {
-    let classes = classes_in_model(locator, data)?;
+    let classes = classes_in_model(locator.model().spec.sought_classes(), data)?;
     let (mut assessed, mut problems) = (Vec::new(), Vec::new());
     for item in items {
         match ImageSource::open(&item.path).map_err(Error::from).and_then(|source| locator.locate(&source)) {
@@ -81,24 +81,27 @@ pub fn assess(
     }
 }
 
-/// For each class of the data its place in the model.
-fn classes_in_model(locator: &Locator, data: &Dataset) -> Result<Vec<Option<ClassId>>, Error> {
-    let sought: Vec<_> = locator.model().spec.sought_classes().collect();
-    let found: Vec<_> = data
-        .classes
-        .iter()
-        .map(|name| sought.iter().find(|(_, class)| class.name == *name).map(|(id, _)| *id))
-        .collect();
-    if found.iter().all(Option::is_none) {
-        let names: Vec<_> = sought.iter().map(|(_, class)| class.name.as_str()).collect();
+/// For each class of the data the one of the same name among `known`, classes of a model.
+///
+/// # Errors
+/// When there is none for any of them.
+pub(crate) fn classes_in_model<'a>(
+    known: impl Iterator<Item = (ClassId, &'a ClassSpec)>,
+    data: &Dataset,
+) -> Result<Vec<Option<ClassId>>, Error> {
+    let (ids, names): (Vec<_>, Vec<_>) = known.map(|(id, class)| (id, class.name.as_str())).unzip();
+    let place = |name: &String| names.iter().position(|known| known == name).map(|place| ids[place]);
+    let classes: Vec<_> = data.classes.iter().map(place).collect();
+    if classes.iter().all(Option::is_none) {
         return Err(Error::Request(format!(
-            "the model finds {}, but {} annotates {}: no class in common",
+            "the model knows {}, but {} shows {}: no class in common; name other data or another model, or give the \
+             classes of the data the model's names",
             names.join(", "),
             data.root.display(),
             data.classes.join(", ")
         )));
     }
-    Ok(found)
+    Ok(classes)
 }
 
 fn truths(item: &Item, classes: &[Option<ClassId>]) -> Vec<Truth> {

@@ -1,7 +1,7 @@
 //! Figures of the classifier on labelled patches.
 
 use super::SEED;
-use crate::assessing::split_name;
+use crate::assessing::{classes_in_model, split_name};
 use crate::leakage::{SeenBefore, parts_in_run, seen_before};
 use crate::shortcuts::{ObjectPatch, ShortcutFigures, evenly, figures_of, object_extent};
 use crate::{Error, Locator};
@@ -94,7 +94,9 @@ pub fn evaluate_patches(
     data: &Dataset,
     split: Option<Split>,
 ) -> Result<(PatchEvaluation, Vec<Problem>), Error> {
-    let (classes, mut problems) = classes_in_model(locator, data)?;
+    let known = &locator.model().spec.classes;
+    let classes = classes_in_model(known.iter().enumerate().map(|(i, class)| (ClassId(i), class)), data)?;
+    let mut problems = left_out(data, &classes);
     let side = locator.model().spec.patch_size;
     let (which, items) = chosen(model_folder, data, split)?;
     let patches: Vec<Patch> = items.iter().filter_map(|item| patch(item, &classes)).collect();
@@ -119,7 +121,7 @@ pub fn evaluate_patches(
     let classified: Vec<Classified> =
         logits.iter().enumerate().map(|(i, row)| Classified::from_logits(store.class_of(i).0, row)).collect();
     let units = units(store.patches(), &groups);
-    let names = locator.model().spec.classes.iter().map(|class| class.name.clone()).collect::<Vec<_>>();
+    let names: Vec<String> = known.iter().map(|class| class.name.clone()).collect();
     let mut evaluation = figures(which, &names, &classified, &units);
     evaluation.seen_before = seen_before(model_folder, &items)?;
     evaluation.shortcuts = shortcuts(locator, store.patches(), &mut problems)?;
@@ -127,30 +129,14 @@ pub fn evaluate_patches(
     Ok((evaluation, problems))
 }
 
-/// For each class of the data its place in the model; a problem for each that the model doesn't know.
-fn classes_in_model(
-    locator: &Locator,
-    data: &Dataset,
-) -> Result<(Vec<Option<ClassId>>, Vec<Problem>), Error> {
-    let known = &locator.model().spec.classes;
-    let place = |name: &String| known.iter().position(|class| class.name == *name).map(ClassId);
-    let classes: Vec<Option<ClassId>> = data.classes.iter().map(place).collect();
-    if classes.iter().all(Option::is_none) {
-        let names: Vec<_> = known.iter().map(|class| class.name.as_str()).collect();
-        return Err(Error::Request(format!(
-            "the model knows {}, but {} has patches of {}: no class in common",
-            names.join(", "),
-            data.root.display(),
-            data.classes.join(", ")
-        )));
-    }
-    let unknown = data.classes.iter().zip(&classes).filter(|(_, class)| class.is_none());
+/// A problem for each class of the data that is not in the model.
+fn left_out(data: &Dataset, classes: &[Option<ClassId>]) -> Vec<Problem> {
+    let unknown = data.classes.iter().zip(classes).filter(|(_, class)| class.is_none());
     let problem = |(name, _): (&String, _)| Problem {
         path: data.root.clone(),
         message: format!("the model has no class `{name}`: its patches are left out"),
     };
-    let problems = unknown.map(problem).collect();
-    Ok((classes, problems))
+    unknown.map(problem).collect()
 }
 
 fn patch(item: &Item, classes: &[Option<ClassId>]) -> Option<Patch> {
