@@ -6,6 +6,7 @@
 //! a network sees in locating what it saw in training.
 
 mod augment;
+mod blur;
 mod cell_size;
 mod contact_sheet;
 mod copies;

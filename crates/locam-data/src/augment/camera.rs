@@ -2,6 +2,7 @@
 
 use super::draw::Draw;
 use super::{Augment, Change, Picture};
+use crate::blur::blurred;
 use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
 use image::{DynamicImage, ExtendedColorType, ImageEncoder};
 use std::io::Cursor;
@@ -85,58 +86,10 @@ fn cut_out(picture: &mut Picture, side: usize, draw: &mut Draw) {
     }
 }
 
-/// Blurs with a Gaussian, with the edge pixels repeated outside.
-fn blurred(picture: &Picture, side: usize, sigma: f32) -> Picture {
-    let kernel = gaussian(sigma);
-    let radius = kernel.len() / 2;
-    let add = |sums: &mut [[f32; 3]], line: &[[f32; 3]], weight: f32| {
-        for (sum, value) in sums.as_flattened_mut().iter_mut().zip(line.as_flattened()) {
-            *sum += weight * value;
-        }
-    };
-    let mut across = vec![[0.0; 3]; picture.len()];
-    for (sums, line) in across.chunks_exact_mut(side).zip(picture.chunks_exact(side)) {
-        let mut padded = vec![line[0]; radius];
-        padded.extend_from_slice(line);
-        padded.resize(side + 2 * radius, line[side - 1]);
-        kernel.iter().enumerate().for_each(|(step, &weight)| add(sums, &padded[step..step + side], weight));
-    }
-    let mut both = vec![[0.0; 3]; picture.len()];
-    for (row, sums) in both.chunks_exact_mut(side).enumerate() {
-        for (step, &weight) in kernel.iter().enumerate() {
-            let source = (row + step).saturating_sub(radius).min(side - 1);
-            add(sums, &across[source * side..][..side], weight);
-        }
-    }
-    both
-}
-
-/// Weights that sum to 1, out to three standard deviations each way.
-fn gaussian(sigma: f32) -> Vec<f32> {
-    let radius = (3.0 * sigma).ceil() as i32;
-    let weights: Vec<f32> = (-radius..=radius).map(|i| (-0.5 * (i as f32 / sigma).powi(2)).exp()).collect();
-    let sum: f32 = weights.iter().sum();
-    weights.iter().map(|weight| weight / sum).collect()
-}
-
 #[cfg(test)]
 #[expect(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn blur_keeps_flat_pictures_and_spreads_a_dot_by_its_sigma() {
-        let mut picture = vec![[7.0, 8.0, 9.0]; 31 * 31];
-        for pixel in blurred(&picture, 31, 1.3) {
-            assert!((pixel[0] - 7.0).abs() < 1e-4 && (pixel[2] - 9.0).abs() < 1e-4);
-        }
-        picture.fill([0.0; 3]);
-        picture[15 * 31 + 15] = [1.0; 3];
-        let spread = blurred(&picture, 31, 2.0);
-        let variance: f32 =
-            spread.iter().zip(0..).map(|(p, i)| p[1] * ((i % 31) as f32 - 15.0).powi(2)).sum();
-        assert!((variance - 4.0).abs() < 0.2, "{variance}");
-    }
 
     #[test]
     fn noise_has_its_strength_and_no_shift() {

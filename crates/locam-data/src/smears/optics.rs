@@ -4,6 +4,7 @@ use super::canvas::Canvas;
 use super::noise::{Noise, mix, smooth_step};
 use super::random::{Draw, Purpose};
 use super::stain::Stain;
+use crate::blur::{add_blurred_columns, add_blurred_row, gaussian};
 use image::RgbImage;
 use locam_core::Size;
 use rayon::prelude::*;
@@ -63,10 +64,15 @@ impl Optics {
 
     /// Mixes the picture with a blurred one, more where the slide is out of focus.
     fn defocus(&self, light: &mut [[f32; 3]], width: usize) {
-        let kernel = gaussian_kernel(self.blur);
-        let across = blur_rows(light, width, &kernel);
+        let kernel = gaussian(self.blur);
+        let mut across = vec![[0.0; 3]; light.len()];
+        across
+            .par_chunks_mut(width)
+            .zip(light.par_chunks(width))
+            .for_each(|(out, line)| add_blurred_row(out, line, &kernel));
         light.par_chunks_mut(width).enumerate().for_each(|(row, line)| {
-            let soft = blur_columns(&across, width, row, &kernel);
+            let mut soft = vec![[0.0; 3]; width];
+            add_blurred_columns(&mut soft, &across, row, &kernel);
             for (column, (sharp, soft)) in line.iter_mut().zip(&soft).enumerate() {
                 let place = self.focus.value(column as f32 / self.focus_scale, row as f32 / self.focus_scale);
                 let share = mix(self.focus_range[0], self.focus_range[1], place);
@@ -153,71 +159,5 @@ impl Lamp {
             }
         }
         share
-    }
-}
-
-/// Blurs along the rows, with the edge pixels repeated outside.
-fn blur_rows(light: &[[f32; 3]], width: usize, kernel: &[f32]) -> Vec<[f32; 3]> {
-    let radius = kernel.len() / 2;
-    let mut blurred = vec![[0.0; 3]; light.len()];
-    blurred.par_chunks_mut(width).zip(light.par_chunks(width)).for_each(|(out, line)| {
-        let mut padded = vec![line[0]; radius];
-        padded.extend_from_slice(line);
-        padded.resize(width + 2 * radius, line[width - 1]);
-        for (step, weight) in kernel.iter().enumerate() {
-            add_weighted(out, &padded[step..step + width], *weight);
-        }
-    });
-    blurred
-}
-
-/// One row of the picture blurred along the columns, with the edge pixels repeated outside.
-fn blur_columns(light: &[[f32; 3]], width: usize, row: usize, kernel: &[f32]) -> Vec<[f32; 3]> {
-    let height = light.len() / width;
-    let mut blurred = vec![[0.0; 3]; width];
-    for (step, weight) in kernel.iter().enumerate() {
-        let source = (row + step).saturating_sub(kernel.len() / 2).min(height - 1);
-        add_weighted(&mut blurred, &light[source * width..(source + 1) * width], *weight);
-    }
-    blurred
-}
-
-fn add_weighted(out: &mut [[f32; 3]], line: &[[f32; 3]], weight: f32) {
-    for (out, value) in out.as_flattened_mut().iter_mut().zip(line.as_flattened()) {
-        *out += weight * value;
-    }
-}
-
-/// Weights that sum to 1, out to three standard deviations each way.
-fn gaussian_kernel(sigma: f32) -> Vec<f32> {
-    let radius = (3.0 * sigma).ceil() as i32;
-    let weights: Vec<f32> = (-radius..=radius).map(|i| (-0.5 * (i as f32 / sigma).powi(2)).exp()).collect();
-    let sum: f32 = weights.iter().sum();
-    weights.iter().map(|weight| weight / sum).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn blur(light: &[[f32; 3]], width: usize, sigma: f32) -> Vec<[f32; 3]> {
-        let kernel = gaussian_kernel(sigma);
-        let across = blur_rows(light, width, &kernel);
-        (0..light.len() / width).flat_map(|row| blur_columns(&across, width, row, &kernel)).collect()
-    }
-
-    #[test]
-    fn blur_keeps_flat_pictures_and_spreads_a_dot_by_its_sigma() {
-        let flat = vec![[7.0, 8.0, 9.0]; 12];
-        for pixel in blur(&flat, 4, 1.3) {
-            assert!((pixel[0] - 7.0).abs() < 1e-4 && (pixel[2] - 9.0).abs() < 1e-4);
-        }
-        let mut dot = vec![[0.0; 3]; 31 * 21];
-        dot[10 * 31 + 15] = [1.0; 3];
-        let spread = blur(&dot, 31, 2.0);
-        let moment =
-            |row: usize, column: usize| (column as f32 - 15.0).powi(2) * spread[row * 31 + column][1];
-        let variance: f32 = (0..21).flat_map(|row| (0..31).map(move |column| moment(row, column))).sum();
-        assert!((variance - 4.0).abs() < 0.2, "{variance}");
     }
 }
