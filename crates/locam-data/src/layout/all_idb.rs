@@ -2,7 +2,7 @@
 //! for image processing", 2011).
 
 use super::Found;
-use super::tree::{Tree, has_extension, read_text, stem};
+use super::tree::{Tree, has_extension, parse_lines, read_text, stem};
 use crate::{DataError, Item, Label, Object};
 use locam_core::{ClassId, Point, Shape};
 use std::collections::BTreeMap;
@@ -84,7 +84,7 @@ pub(super) fn read_fields(tree: &Tree) -> Found {
         tree.with_extension("xyc").map(|path| (stem(path), path)).collect();
     for path in fields(tree) {
         let name = stem(path);
-        match lists.get(&name).map(|list| centroids(list)) {
+        match lists.get(&name).map(|list| parse_lines(list, centroid)) {
             Some(Ok(objects)) => {
                 let label = Label::Objects(objects);
                 found.items.push(Item { path: path.clone(), label, split: None, group: Some(name) });
@@ -96,19 +96,12 @@ pub(super) fn read_fields(tree: &Tree) -> Found {
     found
 }
 
-fn centroids(path: &Path) -> Result<Vec<Object>, String> {
-    let text = read_text(path).map_err(|error| error.to_string())?;
-    text.lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(i, line)| {
-            let numbers: Vec<f64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-            match numbers[..] {
-                [x, y] if x.is_finite() && y.is_finite() => {
-                    Ok(Object { class: ClassId(0), shape: Shape::Point(Point::new(x, y)) })
-                }
-                _ => Err(format!("line {}: `{}` is not a centroid `x y`", i + 1, line.trim())),
-            }
-        })
-        .collect()
+fn centroid(line: &str) -> Result<Object, String> {
+    let numbers: Vec<f64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    match numbers[..] {
+        [x, y] if x.is_finite() && y.is_finite() => {
+            Ok(Object { class: ClassId(0), shape: Shape::Point(Point::new(x, y)) })
+        }
+        _ => Err(format!("`{}` is not a centroid `x y`", line.trim())),
+    }
 }

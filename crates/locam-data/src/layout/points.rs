@@ -1,11 +1,11 @@
 //! Text files of `x y class`, one object a line, beside images of the same name.
 
 use super::Found;
-use super::tree::{Tree, head, nearest, read_text, stem};
+use super::tree::{Tree, head, nearest, parse_lines, stem};
 use crate::{Item, Label, Object};
 use locam_core::{ClassId, Point, Shape};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// One line: where, and which class.
 type Line = (Point, String);
@@ -14,7 +14,7 @@ pub(super) fn fits(tree: &Tree) -> bool {
     let images = tree.images_by_stem();
     let mut texts = tree.with_extension("txt").filter(|path| images.contains_key(&stem(path)));
     texts.any(|path| {
-        head(path).lines().find(|line| !line.trim().is_empty()).is_some_and(|line| parse(line).is_some())
+        head(path).lines().find(|line| !line.trim().is_empty()).is_some_and(|line| parse(line).is_ok())
     })
 }
 
@@ -25,7 +25,7 @@ pub(super) fn read(tree: &Tree) -> Found {
     let mut seen = BTreeSet::new();
     for path in tree.with_extension("txt") {
         let Some(image) = images.get(&stem(path)).and_then(|images| nearest(images, path)) else { continue };
-        match lines(path) {
+        match parse_lines(path, parse) {
             Ok(lines) => {
                 seen.insert(image.clone());
                 read.push((image.clone(), lines));
@@ -56,18 +56,11 @@ fn class_names<'a>(used: impl Iterator<Item = &'a String>) -> Vec<String> {
     names
 }
 
-fn lines(path: &Path) -> Result<Vec<Line>, String> {
-    let text = read_text(path).map_err(|error| error.to_string())?;
-    text.lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(i, line)| {
-            parse(line).ok_or_else(|| format!("line {}: `{}` is not `x y class`", i + 1, line.trim()))
-        })
-        .collect()
+fn parse(line: &str) -> Result<Line, String> {
+    point_and_class(line).ok_or_else(|| format!("`{}` is not `x y class`", line.trim()))
 }
 
-fn parse(line: &str) -> Option<Line> {
+fn point_and_class(line: &str) -> Option<Line> {
     let words: Vec<&str> = line
         .split(|c: char| c.is_whitespace() || c == ',' || c == ';')
         .filter(|word| !word.is_empty())

@@ -120,6 +120,19 @@ pub(super) fn read_text(path: &Path) -> Result<String, DataError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Parses every line of a text file that is not blank; the first that is wrong is an error with its number.
+pub(super) fn parse_lines<T>(
+    path: &Path,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    let text = read_text(path).map_err(|error| error.to_string())?;
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(i, line)| parse(line).map_err(|reason| format!("line {}: {reason}", i + 1)))
+        .collect()
+}
+
 /// The start of a text file, to recognise it by.
 pub(super) fn head(path: &Path) -> String {
     use std::io::Read as _;

@@ -1,10 +1,10 @@
 //! YOLO's text files: `class cx cy w h`, in parts of the image's width and height.
 
 use super::Found;
-use super::tree::{Tree, head, nearest, read_text, stem};
+use super::tree::{Tree, head, nearest, parse_lines, read_text, stem};
 use crate::{DataError, Item, Label, Object, read_size};
 use locam_core::{ClassId, Point, Rect, Shape, Size};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Files that name the classes, one a line.
 const NAME_LISTS: [&str; 3] = ["classes.txt", "obj.names", "_darknet.labels"];
@@ -25,7 +25,7 @@ pub(super) fn read(tree: &Tree) -> Result<Found, DataError> {
     let mut read: Vec<(PathBuf, Vec<NormalizedBox>)> = Vec::new();
     for path in tree.with_extension("txt") {
         let Some(image) = images.get(&stem(path)).and_then(|images| nearest(images, path)) else { continue };
-        match boxes(path) {
+        match parse_lines(path, parse) {
             Ok(boxes) => read.push((image.clone(), boxes)),
             Err(reason) => found.skip(path, reason),
         }
@@ -51,15 +51,6 @@ fn in_pixels((class, [cx, cy, w, h]): NormalizedBox, size: Size) -> Object {
     let (width, height) = (f64::from(size.width), f64::from(size.height));
     let rect = Rect::around(Point::new(cx * width, cy * height), w * width, h * height).clamped_to(size);
     Object { class: ClassId(class), shape: Shape::Box(rect) }
-}
-
-fn boxes(path: &Path) -> Result<Vec<NormalizedBox>, String> {
-    let text = read_text(path).map_err(|error| error.to_string())?;
-    text.lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(i, line)| parse(line).map_err(|reason| format!("line {}: {reason}", i + 1)))
-        .collect()
 }
 
 fn parse(line: &str) -> Result<NormalizedBox, String> {
