@@ -134,7 +134,8 @@ mod tests {
     use proptest::prelude::*;
     use std::path::PathBuf;
 
-    fn data(labels: &[(usize, Option<usize>)]) -> Dataset {
+    /// Patches, each with its class and its group.
+    pub(super) fn data(labels: &[(usize, Option<usize>)]) -> Dataset {
         let items = labels.iter().enumerate().map(|(i, &(class, group))| Item {
             path: PathBuf::from(format!("{i:04}.png")),
             label: Label::Class(ClassId(class)),

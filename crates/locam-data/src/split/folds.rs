@@ -114,26 +114,14 @@ fn shows(item: &Item, class: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Layout;
     use locam_core::ClassId;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
     use std::path::PathBuf;
 
     fn data(labels: &[(usize, usize)]) -> Dataset {
-        let items = labels.iter().enumerate().map(|(i, &(class, group))| Item {
-            path: PathBuf::from(format!("{i:04}.png")),
-            label: Label::Class(ClassId(class)),
-            split: None,
-            group: Some(group.to_string()),
-        });
-        Dataset {
-            root: PathBuf::new(),
-            layout: Layout::ClassFolders,
-            classes: vec!["a".into(), "b".into()],
-            items: items.collect(),
-            problems: Vec::new(),
-        }
+        let grouped: Vec<_> = labels.iter().map(|&(class, group)| (class, Some(group))).collect();
+        crate::split::tests::data(&grouped)
     }
 
     fn tested(fold: &Dataset) -> BTreeSet<&PathBuf> {
