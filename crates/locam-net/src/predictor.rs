@@ -5,6 +5,7 @@ use locam_arch::{ArchName, Graph};
 use locam_core::{Normalization, Size};
 use locam_infer::{Features, Head, Images, Pixels, Plan, Precision};
 use locam_kernels::Extent;
+use std::sync::{Mutex, PoisonError};
 
 /// A trained network ready to run on some device.
 #[derive(Debug)]
@@ -27,7 +28,8 @@ pub struct Place {
 #[derive(Debug)]
 enum Engine {
     Cpu(Plan),
-    Burn(Network),
+    /// One call after the other, as maps of several images may be more than the device's memory.
+    Burn(Mutex<Network>),
 }
 
 impl Predictor {
@@ -45,7 +47,7 @@ impl Predictor {
                 return Err(NetError::Device(reason));
             }
             Compute::Burn(device) => {
-                Engine::Burn(Network::from_state(arch, classes, &model.weights, device)?)
+                Engine::Burn(Mutex::new(Network::from_state(arch, classes, &model.weights, device)?))
             }
         };
         let head = Head::new(&graph, &model.weights, classes)?;
@@ -70,6 +72,7 @@ impl Predictor {
             Engine::Burn(network) => {
                 images.check()?;
                 self.graph.output_size(size)?;
+                let network = network.lock().unwrap_or_else(PoisonError::into_inner);
                 let tensor = to_tensor(pixels, count, size, self.normalization, &network.device());
                 let features = network.features(tensor); // [N, C, h, w]
                 let [batch, channels, height, width] = features.dims();

@@ -89,7 +89,7 @@ impl Journal {
             None => (HashMap::new(), 0, Begin::Anew),
         };
         file.set_len(length as u64).and_then(|()| file.seek(SeekFrom::End(0))).map_err(io)?;
-        let mut journal = Self { path: path.clone(), file, finished };
+        let journal = Self { path: path.clone(), file, finished };
         if begin == Begin::Anew {
             journal.append(plan)?;
         }
@@ -105,14 +105,14 @@ impl Journal {
     ///
     /// # Errors
     /// A disk that is full.
-    pub(crate) fn add(&mut self, image: &Finished) -> Result<(), Error> {
+    pub(crate) fn add(&self, image: &Finished) -> Result<(), Error> {
         let line = serde_json::to_string(image)
             .map_err(|error| Error::Io { path: self.path.clone(), source: error.into() })?;
         self.append(&line)
     }
 
-    fn append(&mut self, line: &str) -> Result<(), Error> {
-        let written = self.file.write_all(format!("{line}\n").as_bytes());
+    fn append(&self, line: &str) -> Result<(), Error> {
+        let written = (&self.file).write_all(format!("{line}\n").as_bytes());
         written
             .and_then(|()| self.file.sync_data())
             .map_err(|source| Error::Io { path: self.path.clone(), source })
@@ -149,7 +149,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (image(folder.path(), "a"), image(folder.path(), "b"));
         let path = folder.path().join(JOURNAL);
-        let (mut journal, begin) = Journal::open(folder.path(), PLAN).unwrap();
+        let (journal, begin) = Journal::open(folder.path(), PLAN).unwrap();
         assert_eq!(begin, Begin::Anew);
         journal.add(&a).unwrap();
         let one = std::fs::metadata(&path).unwrap().len() as usize;
@@ -158,7 +158,7 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         for length in 0..=whole.len() {
             std::fs::write(&path, &whole[..length]).unwrap();
-            let (mut journal, begin) = Journal::open(folder.path(), PLAN).unwrap();
+            let (journal, begin) = Journal::open(folder.path(), PLAN).unwrap();
             assert_eq!(begin == Begin::GoOn, length > PLAN.len(), "{length}");
             assert_eq!((journal.holds(&a), journal.holds(&b)), (length >= one, length == whole.len()));
             journal.add(&b).unwrap();

@@ -33,7 +33,7 @@ const WHITE_TO_RED: f64 = 1.8;
 
 /// Images of more pixels than this are slides: glass is told from tissue first, and only that is searched. Whoever photographs
 /// a field under the microscope has framed it, so that to look for glass there would cost more than it spares.
-const SLIDE_PIXELS: u64 = 6_000_000;
+pub(crate) const SLIDE_PIXELS: u64 = 6_000_000;
 
 /// What happens to images below [`MIN_INPUT_SIDE`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

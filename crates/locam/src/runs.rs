@@ -1,7 +1,9 @@
-//! A run over many images: what is found on each is on the disk before the next is opened, and a run that was stopped goes
-//! on.
+//! A run over many images: what is found on each is written as soon as it was searched, and a run that was stopped goes on.
 
+use crate::in_order::{Share, in_order};
 use crate::journal::{Finished, Journal};
+use crate::locating::SLIDE_PIXELS;
+use crate::memory::images_at_once;
 use crate::writing::{Entry, OutFolder, file_names};
 use crate::{Error, Located, Locator, Outputs};
 use locam_core::Rect;
@@ -56,7 +58,7 @@ pub struct LocateSummary {
 /// Version of what a run writes: files of another one are written again.
 const FORMAT: u32 = 1;
 
-/// Searches images and writes into `out`, of these what is asked for and each image's files before the next is opened:
+/// Searches images and writes into `out`, of these what is asked for and each image's files as soon as it was searched:
 ///
 /// ```text
 /// json/NAME.json               the regions of one image
@@ -71,6 +73,9 @@ const FORMAT: u32 = 1;
 /// coco.json                    the same as a COCO data set; coco-results.json for COCO's evaluation
 /// run.jsonl                    the model, the options, and which images are finished
 /// ```
+///
+/// As many images are at work as there are threads, as far as there is memory; slides are searched alone. Nothing of what is
+/// written or observed, nor its order, depends on how many there are.
 ///
 /// Images that are finished, unchanged since then and searched with the same model and options are not searched again. The
 /// tables of all images are made last, from the files of each, so that they are the same however often the run was stopped.
@@ -89,24 +94,19 @@ pub fn locate_all(
     let paths: Vec<&Path> = images.iter().map(PathBuf::as_path).collect();
     let names = file_names(&paths);
     let folder = OutFolder::create(locator, out, outputs)?;
-    let (mut journal, begin) = Journal::open(out, &plan(locator)?)?;
+    let (journal, begin) = Journal::open(out, &plan(locator)?)?;
     folder.clear_up(begin)?;
-    let mut run = Run { locator, folder: &folder, journal: &mut journal, strictness, observe };
+    let run = Run { locator, folder: &folder, journal: &journal, strictness };
     let mut summary = LocateSummary::default();
     let mut finished = Vec::new();
-    for (path, name) in paths.iter().zip(&names) {
-        match run.image(path, name, &mut summary) {
-            Ok(()) => finished.push(name.as_str()),
-            Err(Failure::Stop(error)) => return Err(error),
-            Err(Failure::Image(error)) if strictness == Strictness::Strict => {
-                return Err(Error::Strict { path: path.to_path_buf(), reason: error.to_string() });
-            }
-            Err(Failure::Image(error)) => {
-                (run.observe)(LocateEvent::Failed { path });
-                summary.problems.push(Problem { path: path.to_path_buf(), message: error.to_string() });
-            }
+    let work = |image: usize| run.image(paths[image], &names[image]);
+    let share = |image: usize| share_of(paths[image]);
+    in_order(images.len(), images_at_once(), share, work, |image, outcome| {
+        if !matches!(outcome, Outcome::Failed { .. }) {
+            finished.push(names[image].as_str());
         }
-    }
+        run.note(paths[image], outcome, &mut summary, observe)
+    })?;
     if let (true, Some(first)) = (finished.is_empty(), summary.problems.first()) {
         return Err(Error::NothingUsable {
             count: images.len(),
@@ -131,6 +131,14 @@ fn plan(locator: &Locator) -> Result<String, Error> {
         .map_err(|error| Error::Request(format!("the run can't be described: {error}")))
 }
 
+/// Slides take the memory of many fields, and work for all threads by themselves. What can't be read will say so.
+fn share_of(path: &Path) -> Share {
+    match locam_data::read_size(path) {
+        Ok(size) if size.area() > SLIDE_PIXELS => Share::Whole,
+        _ => Share::Place,
+    }
+}
+
 /// Why an image is not finished.
 enum Failure {
     /// The image can't be used; others may.
@@ -139,35 +147,55 @@ enum Failure {
     Stop(Error),
 }
 
+/// What became of an image.
+enum Outcome {
+    /// It was finished before.
+    Kept { found: BTreeMap<String, usize>, regions: usize },
+    /// It was searched, and its files are written.
+    Located {
+        state: Finished,
+        found: BTreeMap<String, usize>,
+        regions: usize,
+        searched: f64,
+        seconds: f64,
+        damage: Option<String>,
+    },
+    /// It can't be used.
+    Failed { reason: String },
+}
+
 struct Run<'a> {
     locator: &'a Locator,
     folder: &'a OutFolder,
-    journal: &'a mut Journal,
+    journal: &'a Journal,
     strictness: Strictness,
-    observe: &'a mut dyn FnMut(LocateEvent<'_>),
 }
 
 impl Run<'_> {
-    /// Searches an image and writes its files, unless that was done before.
-    fn image(&mut self, path: &Path, name: &str, summary: &mut LocateSummary) -> Result<(), Failure> {
+    /// Searches an image and writes its files, unless that was done before; fails where nothing more is to be done.
+    fn image(&self, path: &Path, name: &str) -> Result<Outcome, Error> {
+        match self.try_image(path, name) {
+            Ok(outcome) => Ok(outcome),
+            Err(Failure::Image(error)) if self.strictness == Strictness::Strict => {
+                Err(Error::Strict { path: path.to_path_buf(), reason: error.to_string() })
+            }
+            Err(Failure::Image(error)) => Ok(Outcome::Failed { reason: error.to_string() }),
+            Err(Failure::Stop(error)) => Err(error),
+        }
+    }
+
+    fn try_image(&self, path: &Path, name: &str) -> Result<Outcome, Failure> {
         let started = Instant::now();
         let state = Finished::of(path, name)
             .map_err(|source| Failure::Image(Error::Io { path: path.to_owned(), source }))?;
         if let Some(record) = self.finished_before(&state, name) {
-            summary.kept += 1;
-            summary.located += 1;
-            summary.regions += record.regions().len();
-            (self.observe)(LocateEvent::Kept { path, found: counts(self.locator, record.regions()) });
-            return Ok(());
+            let regions = record.regions();
+            return Ok(Outcome::Kept { found: counts(self.locator, regions), regions: regions.len() });
         }
         let located = self.search(path).map_err(Failure::Image)?;
-        let is_damaged = !located.missing.is_empty();
-        if is_damaged {
-            let message = damage(&located.missing);
-            if self.strictness == Strictness::Strict {
-                return Err(Failure::Image(Error::Request(message)));
-            }
-            summary.problems.push(Problem { path: path.to_owned(), message });
+        let damage = (!located.missing.is_empty()).then(|| damage(&located.missing));
+        if let (Strictness::Strict, Some(message)) = (self.strictness, &damage) {
+            return Err(Failure::Image(Error::Request(message.clone())));
         }
         let seconds = started.elapsed().as_secs_f64();
         let entry = Entry { path, located: &located, truths: &[] };
@@ -176,15 +204,9 @@ impl Run<'_> {
             Error::Data(_) => Failure::Image(error),
             _ => Failure::Stop(error),
         })?;
-        // What is damaged is searched again, so that it is named again.
-        if !is_damaged {
-            self.journal.add(&state).map_err(Failure::Stop)?;
-        }
-        summary.located += 1;
-        summary.regions += located.regions.len();
-        let (found, searched) = (counts(self.locator, &located.regions), located.searched);
-        (self.observe)(LocateEvent::Located { path, found, searched, seconds });
-        Ok(())
+        let found = counts(self.locator, &located.regions);
+        let (regions, searched) = (located.regions.len(), located.searched);
+        Ok(Outcome::Located { state, found, regions, searched, seconds, damage })
     }
 
     fn search(&self, path: &Path) -> Result<Located, Error> {
@@ -195,6 +217,40 @@ impl Run<'_> {
     fn finished_before(&self, state: &Finished, name: &str) -> Option<ImageRecord> {
         let is_whole = self.journal.holds(state) && self.folder.has_files_of(name);
         is_whole.then(|| self.folder.record(name).ok()).flatten()
+    }
+
+    /// Takes down what became of an image.
+    fn note(
+        &self,
+        path: &Path,
+        outcome: Outcome,
+        summary: &mut LocateSummary,
+        observe: &mut dyn FnMut(LocateEvent<'_>),
+    ) -> Result<(), Error> {
+        let problem = |message| Problem { path: path.to_owned(), message };
+        match outcome {
+            Outcome::Kept { found, regions } => {
+                summary.kept += 1;
+                summary.located += 1;
+                summary.regions += regions;
+                observe(LocateEvent::Kept { path, found });
+            }
+            Outcome::Located { state, found, regions, searched, seconds, damage } => {
+                match damage {
+                    // What is damaged is searched again, so that it is named again.
+                    Some(damage) => summary.problems.push(problem(damage)),
+                    None => self.journal.add(&state)?,
+                }
+                summary.located += 1;
+                summary.regions += regions;
+                observe(LocateEvent::Located { path, found, searched, seconds });
+            }
+            Outcome::Failed { reason } => {
+                summary.problems.push(problem(reason));
+                observe(LocateEvent::Failed { path });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -43,7 +43,11 @@ fn journal_lines(out: &Path) -> usize {
 
 /// How many images a command searched and how many it kept, by its output in JSON.
 fn searched_and_kept(place: &Workplace, more: &[&str]) -> (usize, usize) {
-    let (out, _) = place.ok(&locate(&[more, &["--json"]].concat()));
+    searched_and_kept_by(place, &locate(more))
+}
+
+fn searched_and_kept_by(place: &Workplace, words: &[&str]) -> (usize, usize) {
+    let (out, _) = place.ok(&[words, &["--json"]].concat());
     let kept = out.lines().filter(|line| line.contains("\"kept\":true")).count();
     (out.lines().count() - kept, kept)
 }
@@ -67,6 +71,75 @@ fn a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes() {
     for (path, bytes) in &whole {
         assert!(broken[path] == *bytes, "{path} differs");
     }
+}
+
+/// Lines in JSON without the seconds, which are their last field.
+fn without_seconds(out: &str) -> Vec<&str> {
+    out.lines().map(|line| line.split_once("\"seconds\"").map_or(line, |(before, _)| before)).collect()
+}
+
+#[test]
+fn how_many_images_are_at_work_changes_nothing() {
+    let place = with_model();
+    std::fs::write(place.path("fields/Im002_2.jpg"), b"not an image").unwrap();
+    // Slides are searched alone; this one is all glass.
+    image::RgbImage::from_pixel(3001, 2000, image::Rgb([255; 3]))
+        .save(place.path("fields/Im003_3.png"))
+        .unwrap();
+    let on = |threads: u32| {
+        let out = format!("on-{threads}");
+        let (code, told, warnings) =
+            place.run_on(threads, &locate(&["--out", &out, "--write", "all", "--json"]));
+        assert_eq!(code, 0, "{warnings}");
+        let warnings: Vec<String> =
+            warnings.lines().filter(|line| line.starts_with("warning")).map(str::to_owned).collect();
+        let told: Vec<String> = without_seconds(&told).into_iter().map(str::to_owned).collect();
+        (tree(&place.path(&out)), told, warnings)
+    };
+    let (alone, told, warnings) = on(1);
+    assert_eq!((told.len(), warnings.len()), (7, 1), "{told:?} {warnings:?}");
+    for threads in [2, 5] {
+        let (files, same, named) = on(threads);
+        assert_eq!((&same, &named), (&told, &warnings), "{threads} threads");
+        assert_eq!(files.keys().collect::<Vec<_>>(), alone.keys().collect::<Vec<_>>());
+        for (path, bytes) in &alone {
+            assert!(files[path] == *bytes, "{path} differs with {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn three_broken_files_among_a_thousand_are_named_and_the_rest_is_searched_in_order() {
+    let place = with_model();
+    std::fs::create_dir(place.path("many")).unwrap();
+    let file = |number: u32| place.path(&format!("many/{number:04}.png"));
+    for number in 0..1000 {
+        if number < 10 {
+            let pixel = |x: u32, y: u32| image::Rgb([(x * number) as u8, (x ^ y) as u8, (y + number) as u8]);
+            image::RgbImage::from_fn(224, 224, pixel).save(file(number)).unwrap();
+        } else {
+            std::fs::copy(file(number % 10), file(number)).unwrap();
+        }
+    }
+    let whole = std::fs::read(file(17)).unwrap();
+    std::fs::write(file(17), &whole[..whole.len() / 2]).unwrap();
+    std::fs::write(file(500), b"").unwrap();
+    std::fs::write(file(999), b"not an image").unwrap();
+    let words = ["locate", "--model", "run", "many", "--threshold=-1", "--scale", "1", "--write", "none"];
+    let (code, told, messages) = place.run_on(4, &[&words[..], &["--out", "found", "--json"]].concat());
+    assert_eq!(code, 0, "{messages}");
+    let warnings: Vec<&str> = messages.lines().filter(|line| line.starts_with("warning")).collect();
+    assert_eq!(warnings.len(), 3, "{messages}");
+    let names = ["0017.png", "0500.png", "0999.png"];
+    assert!(warnings.iter().zip(names).all(|(warning, name)| warning.contains(name)), "{messages}");
+    let expected = (0..1000).filter(|number| ![17, 500, 999].contains(number));
+    for (line, number) in told.lines().zip(expected.clone()) {
+        assert!(line.contains(&format!("{number:04}.png")), "{line}");
+    }
+    assert_eq!(told.lines().count(), expected.clone().count());
+    let table = std::fs::read_to_string(place.path("found/coco.json")).unwrap();
+    assert_eq!(table.matches(".png").count(), 997);
+    assert_eq!(searched_and_kept_by(&place, &[&words[..], &["--out", "found"]].concat()), (0, 997));
 }
 
 #[test]

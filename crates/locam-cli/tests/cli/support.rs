@@ -33,9 +33,19 @@ impl Workplace {
 
     /// Runs `locam` with these words and returns its exit code, standard output and standard error.
     pub(crate) fn run(&self, words: &[&str]) -> (i32, String, String) {
+        self.run_with(&[], words)
+    }
+
+    /// As [`Workplace::run`], on so many threads.
+    pub(crate) fn run_on(&self, threads: u32, words: &[&str]) -> (i32, String, String) {
+        self.run_with(&[("RAYON_NUM_THREADS", &threads.to_string())], words)
+    }
+
+    fn run_with(&self, variables: &[(&str, &str)], words: &[&str]) -> (i32, String, String) {
         let output = Command::cargo_bin("locam")
             .expect("the binary is built")
             .current_dir(self.root())
+            .envs(variables.iter().copied())
             .env_remove("LOCAM_CACHE")
             .env("COLUMNS", "100")
             .args(words)
@@ -47,9 +57,12 @@ impl Workplace {
         (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
     }
 
-    /// Starts `locam` with these words, kills it at once when `is_time`, and says whether it was still at work then.
+    /// Starts `locam` with these words on two threads, kills it at once when `is_time`, and says whether it was still at work
+    /// then.
     pub(crate) fn killed(&self, words: &[&str], is_time: impl Fn() -> bool) -> bool {
         let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("locam"));
+        // On as many as some machines have everything would be done at once.
+        command.env("RAYON_NUM_THREADS", "2");
         command.current_dir(self.root()).args(words).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().expect("the binary runs");
         while !is_time() && child.try_wait().expect("the child can be asked").is_none() {
