@@ -78,15 +78,18 @@ fn errors(arch: ArchName, planes: &[f32], is_frozen: fn(&str) -> bool) -> Vec<(S
     keys.into_iter().zip(&expected).map(error).collect()
 }
 
+/// Batches that are tried for one in which no derivative jumps.
+const MOST_BATCHES: usize = 16;
+
 /// Demands that every parameter's gradient has the length and direction of Burn's in one of several batches: the
 /// difference is at most a part of its length. Where a rectifier's input or the lead of a pooling's winner is a
-/// rounding away from zero, a derivative jumps, and every gradient before it with it; that is so in some batches. A
-/// fault is in all of them.
+/// rounding away from zero, a derivative jumps, and every gradient before it with it: of about a million rectified values one
+/// is, in most batches. A fault is in all of them.
 fn compare(arch: ArchName, is_frozen: fn(&str) -> bool, tolerance: f32) {
     let mut least: Vec<(String, f32)> = Vec::new();
-    for batch in ["training step", "a second batch", "a third batch", "a fourth batch"] {
-        let errors = errors(arch, &planes(batch), is_frozen);
-        println!("{arch}, {batch}: {:?}", errors.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap());
+    for batch in 1..=MOST_BATCHES {
+        let errors = errors(arch, &planes(&format!("batch {batch}")), is_frozen);
+        println!("{arch}, batch {batch}: {:?}", errors.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap());
         if least.is_empty() {
             least = errors;
         } else {
@@ -94,10 +97,12 @@ fn compare(arch: ArchName, is_frozen: fn(&str) -> bool, tolerance: f32) {
                 least.1 = least.1.min(error);
             }
         }
+        if least.iter().all(|(_, error)| *error <= tolerance) {
+            return;
+        }
     }
-    for (key, error) in least {
-        assert!(error <= tolerance, "{arch}: the gradient to {key} is off by {error} of its length");
-    }
+    let (key, error) = least.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+    panic!("{arch}: the gradient to {key} is off by {error} of its length");
 }
 
 #[test]
