@@ -93,7 +93,7 @@ fn gradients_are_those_of_the_naive_twin() {
             let extent = Extent { batch, height, width };
             check(isa, params, extent, Algorithm::Direct);
             check(isa, params, extent, Algorithm::Rows);
-            if matches!((kernel, stride), (3 | 4, 1 | 2) | (7, 2) | (2, 1)) {
+            if matches!((kernel, stride), (3 | 4, 1) | (7, 2)) {
                 check(isa, params, extent, Algorithm::Winograd);
                 check(isa, params, extent, Algorithm::PaddedWinograd);
             }

@@ -17,6 +17,21 @@ fn white_cells_are_found_without_a_model_at_whatever_magnification() {
 }
 
 #[test]
+fn what_is_found_where_nothing_is_counts_as_false_alarms() {
+    let place = Workplace::new();
+    let smears = ["data", "smears", "--out", "smears", "--fields", "2", "--size", "900x700"];
+    place.ok(&[&smears[..], &["--boxes", "test", "--white-cells", "0"]].concat());
+    let (json, _) = place.ok(&["evaluate", "smears", "--json"]);
+    let figures: serde_json::Value = serde_json::from_str(json.trim()).unwrap();
+    let class = &figures["classes"][0];
+    assert_eq!((&class["empty"]["images"], &class["misses"]), (&2.into(), &0.into()), "{json}");
+    assert!(class["recall"].is_null(), "{json}");
+    place.ok(&["evaluate", "smears", "--out", "report"]);
+    let (code, _, message) = place.run(&["train", "smears", "--out", "run"]);
+    assert!(code != 0 && message.contains("class"), "{message}");
+}
+
+#[test]
 fn the_ready_model_can_not_be_calibrated() {
     let place = Workplace::new();
     let (code, _, message) = place.run(&["calibrate", "nowhere"]);

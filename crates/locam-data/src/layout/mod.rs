@@ -191,10 +191,12 @@ impl Dataset {
         if let (Strictness::Strict, Some(first)) = (options.strictness, found.problems.first()) {
             return Err(DataError::Refused { path: first.path.clone(), reason: first.message.clone() });
         }
-        let labelled = found
-            .items
-            .iter()
-            .any(|item| !matches!(&item.label, Label::Objects(objects) if objects.is_empty()));
+        // An annotation without an object says that there is none; in other layouts it may just be missing.
+        let says_of_nothing = matches!(layout, Layout::Voc | Layout::Coco);
+        let labelled = found.items.iter().any(|item| match &item.label {
+            Label::Objects(objects) => says_of_nothing || !objects.is_empty(),
+            _ => true,
+        });
         if !labelled {
             return Err(DataError::NothingLabelled {
                 path: path.to_owned(),

@@ -49,8 +49,7 @@ pub enum Algorithm {
     /// The same over whole rows of the window, for few input channels: the input has its padding around it
     /// ([`ConvParams::padded`]).
     Rows,
-    /// Winograd's, for windows that are 2 to 4 pixels wide when a stride of 2 is counted as 1: 3x3, 3x3 at stride 2,
-    /// 7x7 at stride 2.
+    /// Winograd's, for windows that are 3 or 4 pixels wide when a stride of 2 is counted as 1: 3x3, and 7x7 at stride 2.
     Winograd,
     /// The same on an input that has its padding around it.
     PaddedWinograd,

@@ -1,5 +1,5 @@
 //! How Winograd's algorithm covers an image: long tiles of six points and short ones of five along each axis. With a
-//! window of three taps they are four and three output pixels long, with two taps one more, with four taps one less.
+//! window of three taps they are four and three output pixels long, with four taps one less.
 //!
 //! Both kinds share their points (see [`super::transforms`]), so a short tile costs five products where a long one
 //! costs six, and needs no weights of its own. A map of 7 pixels is 4 + 3: 11 products along an axis and not 12.
@@ -23,7 +23,7 @@ pub(crate) struct Form {
 impl Form {
     /// Whether there are transforms for it.
     pub(crate) fn is_possible(self) -> bool {
-        matches!(self.taps(), 2..=4) && matches!(self.stride, 1 | 2)
+        matches!(self.taps(), 3 | 4) && matches!(self.stride, 1 | 2)
     }
 
     /// Side of the window at a stride of one.
@@ -181,7 +181,7 @@ mod tests {
             let axis = Axis::new(length, 3);
             assert_eq!(6 * axis.longs + 5 * axis.shorts, cost, "{length} pixels: {axis:?}");
         }
-        for (length, taps) in (1..200).flat_map(|length| [2, 3, 4].map(|taps| (length, taps))) {
+        for (length, taps) in (1..200).flat_map(|length| [3, 4].map(|taps| (length, taps))) {
             let axis = Axis::new(length, taps);
             let mut covered = 0;
             for span in (0..axis.tiles()).map(|tile| axis.span(tile)) {

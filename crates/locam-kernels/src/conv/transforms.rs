@@ -1,4 +1,4 @@
-//! Winograd's transforms for windows of 2, 3 and 4 taps (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016,
+//! Winograd's transforms for windows of 3 and 4 taps (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016,
 //! <https://arxiv.org/abs/1509.09308>), along one axis; two axes are one after the other.
 //!
 //! The long form evaluates polynomials at 0, a, -a, b, -b and infinity, the short one at the same without -b: with 3

@@ -115,7 +115,6 @@ impl Kernel<f32> for GradientTask<'_> {
             // SAFETY: the tile is one of the output's, and its points are this task's own.
             unsafe {
                 match self.form.taps() {
-                    2 => self.any_tile::<S, 5, 4>(place),
                     3 => self.any_tile::<S, 4, 3>(place),
                     _ => self.any_tile::<S, 3, 2>(place),
                 }
@@ -245,7 +244,6 @@ impl Kernel<f32> for FinishTask<'_> {
         // SAFETY: there are sums for all positions, and this task alone writes these rows.
         unsafe {
             match self.form.taps() {
-                2 => self.finish::<S, 2>(),
                 3 => self.finish::<S, 3>(),
                 _ => self.finish::<S, 4>(),
             }

@@ -1,6 +1,6 @@
 //! Small windows by Winograd's algorithm: tiles of input become 36 points, each point is a matrix product of tiles by
 //! channels, and 36 points become a tile of output. For windows of 3x3 at stride 1 it takes a quarter of a direct
-//! convolution's multiplications, at stride 2 two thirds, for 7x7 at stride 2 a third ([`Form`]).
+//! convolution's multiplications, for 7x7 at stride 2 a third ([`Form`]).
 
 mod input;
 mod multiply;

@@ -36,7 +36,6 @@ impl<E: Element, K: Sink<E>> Kernel<E> for MultiplyTask<'_, E, K> {
             }
             for place in self.tiles.clone() {
                 match self.weights.form.taps() {
-                    2 => self.finish_tile::<S, 5, 4>(place),
                     3 => self.finish_tile::<S, 4, 3>(place),
                     _ => self.finish_tile::<S, 3, 2>(place),
                 }

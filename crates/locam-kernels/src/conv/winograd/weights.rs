@@ -111,7 +111,6 @@ impl<E: Element> Kernel<f32> for WeightTask<'_, E> {
                 unsafe {
                     let column = panel * self.width + lane;
                     let points = match self.form.taps() {
-                        2 => self.points::<S, 2>(row, column),
                         3 => self.points::<S, 3>(row, column),
                         _ => self.points::<S, 4>(row, column),
                     };
