@@ -1,4 +1,5 @@
-use std::path::PathBuf;
+use locam_data::Problem;
+use std::path::{Path, PathBuf};
 
 /// Why a job could not be done. Errors of the parts pass through unchanged: they already say what and where.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +31,7 @@ pub enum Error {
         reason: String,
     },
     /// Every image failed.
-    #[error("none of the {count} images could be used; the first, {path}: {reason}")]
+    #[error("none of the {count} images could be used; the first: {}", named(path, reason))]
     NothingUsable {
         /// How many were tried.
         count: usize,
@@ -40,7 +41,7 @@ pub enum Error {
         reason: String,
     },
     /// One image failed and nothing may fail.
-    #[error("{path}: {reason} (without --strict such a file is passed over)")]
+    #[error("{} (without --strict such a file is passed over)", named(path, reason))]
     Strict {
         /// The image.
         path: PathBuf,
@@ -51,11 +52,19 @@ pub enum Error {
     #[error("{0}")]
     Request(String),
     /// A file or folder can't be read or written.
-    #[error("{path}: {source}")]
+    #[error(
+        "cannot read or write {}: {source}; check that its folder exists, may be read and written, and has room",
+        path.display()
+    )]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What the system says.
         source: std::io::Error,
     },
+}
+
+/// The reason with the file's name, once.
+fn named(path: &Path, reason: &str) -> Problem {
+    Problem { path: path.to_owned(), message: reason.to_owned() }
 }

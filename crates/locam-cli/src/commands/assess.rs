@@ -1,4 +1,4 @@
-use super::{PANEL_CHANNELS, model_folder, model_name, open_data, open_locator, strictness};
+use super::{PANEL_CHANNELS, check_folder, model_folder, model_name, open_data, open_locator, strictness};
 use crate::args::{CalibrateArgs, CalibrationSplit, EvaluateArgs, EvaluationSplit};
 use crate::progress::{Style, bar, warn_of};
 use anyhow::Result;
@@ -54,6 +54,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
         EvaluationSplit::Test => Some(Split::Test),
         EvaluationSplit::All => None,
     };
+    args.out.as_deref().map(check_folder).transpose()?;
     let data = open_data(&args.truth.data, &args.truth.data_args)?;
     if let Some(predictions) = &args.predictions {
         return evaluate_predictions(args, predictions, &data, split);

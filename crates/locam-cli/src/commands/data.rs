@@ -1,4 +1,4 @@
-use super::open_data;
+use super::{check_folder, open_data};
 use crate::args::{DataCommand, PreviewArgs};
 use crate::progress::warn_of;
 use crate::settings::{lay_patches_over, parse, train_config};
@@ -27,6 +27,7 @@ pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
             eprintln!("contact sheet: {}", sheet.display());
         }
         DataCommand::Patches { data, out, scale, seed, patch_args, data_args } => {
+            check_folder(&out)?;
             let dataset = open_data(&data, &data_args)?;
             let mut config = TrainConfig { seed, ..TrainConfig::default() };
             lay_patches_over(&mut config, &patch_args);

@@ -1,3 +1,4 @@
+use super::check_folder;
 use super::train::{STOPPED, stop_flag};
 use crate::args::DemoArgs;
 use crate::commands::assess::table;
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 
 /// `locam demo`
 pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode> {
+    check_folder(&args.out)?;
     let plan = DemoPlan { out: args.out.clone(), seed: args.seed };
     let mut progress = TrainingProgress::new(Style::choose(false));
     let stop = stop_flag()?;

@@ -1,4 +1,4 @@
-use super::{PANEL_CHANNELS, open_locator, strictness};
+use super::{PANEL_CHANNELS, check_folder, open_locator, strictness};
 use crate::args::LocateArgs;
 use crate::progress::{Style, image_bar, telling_pixels, warn_of};
 use crate::settings::parse;
@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 /// `locam locate`
 pub(crate) fn run(args: &LocateArgs) -> Result<ExitCode> {
+    check_folder(&args.out)?;
     let outputs: Outputs = parse(&args.write)?;
     let images = find_images(&args.images)?;
     let channels = match args.channel_seed {

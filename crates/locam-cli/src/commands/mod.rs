@@ -10,7 +10,7 @@ pub(crate) mod train;
 
 use crate::args::{DataArgs, LocatorArgs, ObjectSize};
 use crate::settings::parse;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use locam::{
     ChannelChoice, Dataset, LocateOptions, Locator, OpenOptions, READY_MODEL, Scaling, SmallImages,
     Strictness,
@@ -21,6 +21,16 @@ use std::path::Path;
 fn open_data(path: &Path, args: &DataArgs) -> Result<Dataset> {
     let layout = args.layout.as_deref().map(parse).transpose()?;
     Ok(Dataset::open(path, &OpenOptions { layout, strictness: strictness(args.strict) })?)
+}
+
+/// Says before the work, and not after it, that nothing can be written into a file.
+fn check_folder(out: &Path) -> Result<()> {
+    ensure!(
+        !out.exists() || out.is_dir(),
+        "{} is a file, and what is written needs a folder; name another one",
+        out.display()
+    );
+    Ok(())
 }
 
 fn strictness(strict: bool) -> Strictness {

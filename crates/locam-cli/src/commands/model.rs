@@ -1,3 +1,4 @@
+use super::check_folder;
 use crate::args::ModelCommand;
 use anyhow::Result;
 use locam::{Size, compact_model, export_weights, show_model};
@@ -14,6 +15,7 @@ pub(crate) fn run(command: ModelCommand) -> Result<ExitCode> {
             eprintln!("wrote {}", out.display());
         }
         ModelCommand::Compact { model, out } => {
+            check_folder(&out)?;
             let bytes = compact_model(&model, &out)?;
             eprintln!("wrote {}: weights of {:.1} MB", out.display(), bytes as f64 / 1e6);
         }

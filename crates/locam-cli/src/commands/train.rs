@@ -1,5 +1,5 @@
 use super::assess::patch_table;
-use super::{open_data, strictness};
+use super::{check_folder, open_data, strictness};
 use crate::args::TrainArgs;
 use crate::progress::{Style, TrainingProgress, warn_of};
 use crate::settings::train_config;
@@ -18,6 +18,7 @@ pub(crate) const STOPPED: u8 = 130;
 
 /// `locam train`
 pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
+    check_folder(&args.out)?;
     let in_folder = args.out.join("config.toml");
     let file = match (&args.config, args.resume && in_folder.exists()) {
         (Some(path), _) => Some(path.as_path()),

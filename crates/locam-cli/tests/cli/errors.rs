@@ -75,6 +75,27 @@ fn images_that_are_not_there() {
 }
 
 #[test]
+fn results_that_would_go_into_a_file() {
+    let place = Workplace::new();
+    std::fs::write(place.path("file"), "").unwrap();
+    write_patch(&place.path("data/cell/a.png"), [200, 100, 100], 64);
+    for words in [
+        &["train", "data", "--out", "file"][..],
+        &["locate", "data/cell/a.png", "--out", "file"],
+        &["evaluate", "data", "--out", "file"],
+        &["data", "patches", "data", "--out", "file"],
+        &["model", "compact", "model", "file"],
+        &["demo", "--out", "file"],
+    ] {
+        let answer = "error: file is a file, and what is written needs a folder; name another one\n";
+        assert_eq!(place.run(words), (1, String::new(), answer.to_owned()), "{words:?}");
+    }
+    let (code, _, err) = place.run(&["locate", "data/cell/a.png", "--out", "file/found"]);
+    let answer = "check that its folder exists, may be read and written, and has room\n";
+    assert!(code == 1 && err.contains("file/found/json: ") && err.ends_with(answer), "{err}");
+}
+
+#[test]
 fn every_command_has_help_with_an_example() {
     let place = Workplace::new();
     let commands: [&[&str]; 12] = [
