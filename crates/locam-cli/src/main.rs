@@ -7,12 +7,10 @@ mod progress;
 mod settings;
 
 use args::{Cli, Command};
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let result = match cli.command {
+    let result = match Cli::read().command {
         Command::Train(args) => commands::train::run(&args),
         Command::Locate(args) => commands::locate::run(&args),
         Command::Calibrate(args) => commands::assess::calibrate(&args),

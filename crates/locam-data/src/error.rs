@@ -154,6 +154,14 @@ pub enum DataError {
         /// All stains.
         known: String,
     },
+    /// A field takes too much memory to be drawn.
+    #[error("a field of {size} pixels is too large to be drawn; give at most {most} on a side")]
+    FieldSize {
+        /// Its size.
+        size: Size,
+        /// The longest side.
+        most: u32,
+    },
     /// A magnification can't be drawn.
     #[error("a cell scale of {scale} can't be drawn; give one from 0.1 to 10")]
     CellScale {

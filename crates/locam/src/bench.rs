@@ -95,19 +95,28 @@ pub struct BenchResult {
     pub layers: Vec<StepTime>,
 }
 
+/// More threads than these take longer to start than there is to measure.
+const MOST_THREADS: usize = 1024;
+
 /// Measures.
 ///
 /// # Errors
-/// A batch of none, images too small for the network, a precision that this CPU has not, or that training has not.
+/// A batch of none, no threads or more than 1024, images too small for the network, a precision that this CPU has not, or that training has not.
 pub fn bench(plan: &BenchPlan) -> Result<BenchResult, Error> {
     let batch = if plan.task == BenchTask::Image { 1 } else { plan.batch };
-    if batch == 0 || plan.threads == Some(0) {
-        return Err(Error::Request(
-            "a batch needs at least one image, and work at least one thread".to_owned(),
-        ));
+    if batch == 0 {
+        return Err(Error::Request("a batch of no images has no speed; give --batch 1 or more".to_owned()));
+    }
+    if let Some(threads) = plan.threads.filter(|threads| !(1..=MOST_THREADS).contains(threads)) {
+        return Err(Error::Request(format!(
+            "{threads} threads can't be had; give --threads 1 to {MOST_THREADS}"
+        )));
     }
     if plan.task == BenchTask::Train && plan.precision != Precision::F32 {
-        return Err(Error::Request(format!("training is in f32; {} is for finding", plan.precision)));
+        return Err(Error::Request(format!(
+            "training can't be measured in {}, since it is in f32 alone; leave --precision out",
+            plan.precision
+        )));
     }
     plan.arch.graph().output_size(plan.size)?;
     let threads = plan.threads.unwrap_or(0);

@@ -1,4 +1,4 @@
-use super::{DataArgs, LocatorArgs};
+use super::{DataArgs, LocatorArgs, number, parse_score};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -50,10 +50,10 @@ pub(crate) struct EvaluateArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub(crate) predictions: Option<PathBuf>,
     /// With predictions: the score from which one counts, as scores stand in the file [default: all]
-    #[arg(long, requires = "predictions", allow_hyphen_values = true)]
+    #[arg(long, requires = "predictions", allow_hyphen_values = true, value_parser = parse_score)]
     pub(crate) threshold: Option<f64>,
     /// With predictions: the largest distance from an object that is marked by a point
-    #[arg(long, requires = "predictions", value_name = "PIXELS")]
+    #[arg(long, requires = "predictions", value_name = "PIXELS", value_parser = number(0.1, 100_000.0))]
     pub(crate) radius: Option<f64>,
     /// The part of the data to look at; patches without splits are those that the model's run kept for it, or all
     /// where it was trained on others

@@ -1,3 +1,4 @@
+use super::{number, parse_score};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -22,10 +23,15 @@ pub(crate) struct LocatorArgs {
     #[arg(long, value_name = "PIXELS|auto", conflicts_with = "scale", value_parser = parse_object_size)]
     pub(crate) object_size: Option<ObjectSize>,
     /// Scale images by this factor [default: as the training patches were]
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, value_name = "FACTOR", value_parser = number(0.001, 100.0))]
     pub(crate) scale: Option<f64>,
     /// Microns per pixel of images that don't say it themselves; where the model knows its own, images are scaled to it
-    #[arg(long, value_name = "MICRONS", conflicts_with_all = ["scale", "object_size"])]
+    #[arg(
+        long,
+        value_name = "MICRONS",
+        conflicts_with_all = ["scale", "object_size"],
+        value_parser = number(0.001, 100.0)
+    )]
     pub(crate) microns_per_pixel: Option<f64>,
     /// For objects of several sizes: search at each of these factors of the scale, and take at every place the one at which
     /// the network is surest; takes as long as all of them together [default: 1]
@@ -33,6 +39,7 @@ pub(crate) struct LocatorArgs {
         long,
         value_name = "FACTORS",
         value_delimiter = ',',
+        value_parser = number(0.01, 100.0),
         default_value = "1",
         hide_default_value = true
     )]
@@ -72,7 +79,7 @@ pub(crate) struct LocateArgs {
     #[command(flatten)]
     pub(crate) locator: LocatorArgs,
     /// Margin (log-odds) from which a place belongs to a region [default: the model's, per class]
-    #[arg(long, allow_hyphen_values = true)]
+    #[arg(long, allow_hyphen_values = true, value_parser = parse_score)]
     pub(crate) threshold: Option<f64>,
     /// What to write besides JSON and tables, separated by commas: geojson, yolo, maps, sheets, masks, tiff-masks,
     /// overlays, panels; `default` is all but masks, `all` and `none` are what they say
@@ -93,8 +100,8 @@ pub(crate) struct LocateArgs {
 fn parse_object_size(text: &str) -> Result<ObjectSize, String> {
     match text {
         "auto" => Ok(ObjectSize::Auto),
-        _ => {
-            text.parse().map(ObjectSize::Pixels).map_err(|_| format!("'{text}' is neither a number nor auto"))
-        }
+        _ => number(1.0, 100_000.0)(text)
+            .map(ObjectSize::Pixels)
+            .map_err(|wanted| format!("{wanted}, or auto")),
     }
 }

@@ -18,7 +18,7 @@ pub(crate) use model::ModelCommand;
 pub(crate) use settings::{PatchArgs, SettingArgs};
 pub(crate) use train::TrainArgs;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Find things in whole images of any size, with a classifier trained on small labelled patches and no box drawn.
 #[derive(Debug, Parser)]
@@ -34,6 +34,22 @@ Example: from labelled patches to cells on a smear
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// The command line of this process; where it is wrong the program ends.
+    pub(crate) fn read() -> Self {
+        let matches = with_negative_numbers(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// Takes `-1` after an option for its value, so that the answer tells what the option may be, and not of a flag `-1`.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let takes_value = |arg: &clap::Arg| arg.get_action().takes_values() && !arg.is_positional();
+    command
+        .mut_args(|arg| if takes_value(&arg) { arg.allow_negative_numbers(true) } else { arg })
+        .mut_subcommands(with_negative_numbers)
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,6 +89,19 @@ pub(crate) struct DataArgs {
     /// Stop at the first bad file instead of warning and going on
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+/// Parses a number from `least` to `most`.
+fn number(least: f64, most: f64) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let value = text.parse().ok().filter(|value| (least..=most).contains(value));
+        value.ok_or_else(|| format!("give a number from {least} to {most}"))
+    }
+}
+
+/// A score, which may have any size and sign.
+fn parse_score(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|score: &f64| score.is_finite()).ok_or_else(|| "give a number".to_owned())
 }
 
 /// `640x480` as width and height.

@@ -96,6 +96,42 @@ fn results_that_would_go_into_a_file() {
 }
 
 #[test]
+fn numbers_out_of_range_are_answered_with_those_that_can_be() {
+    let place = Workplace::new();
+    write_patch(&place.path("a.png"), [200, 100, 100], 300);
+    for (flag, value, answer) in [
+        ("--scale", "1e9", "give a number from 0.001 to 100"),
+        ("--scale", "-1", "give a number from 0.001 to 100"),
+        ("--object-size", "0", "give a number from 1 to 100000, or auto"),
+        ("--object-size", "1e-9", "give a number from 1 to 100000, or auto"),
+        ("--scales", "1,0", "give a number from 0.01 to 100"),
+        ("--microns-per-pixel", "nan", "give a number from 0.001 to 100"),
+        ("--threshold", "nan", "give a number"),
+    ] {
+        let (code, out, err) = place.run(&["locate", "a.png", "--out", "found", flag, value]);
+        assert!(code == 2 && out.is_empty(), "{flag} {value}: {code}, {out}");
+        assert!(err.contains(&format!("for '{flag}")) && err.contains(answer), "{flag} {value}: {err}");
+    }
+    for (words, answer) in [
+        (
+            &["train", "data", "--out", "run", "--learning-rate", "-1"][..],
+            "learning_rate = -1 is out of range",
+        ),
+        (
+            &["evaluate", "data", "--predictions", "a.csv", "--radius", "0"],
+            "give a number from 0.1 to 100000",
+        ),
+        (&["data", "smears", "--out", "s", "--size", "90x90000"], "give at most 16384 on a side"),
+        (&["bench", "--batch", "0"], "give --batch 1 or more"),
+        (&["bench", "--threads", "100000"], "give --threads 1 to 1024"),
+        (&["bench", "--task", "train", "--precision", "bf16"], "leave --precision out"),
+    ] {
+        let (code, _, err) = place.run(words);
+        assert!(code != 0 && err.contains(answer), "{words:?}: {err}");
+    }
+}
+
+#[test]
 fn every_command_has_help_with_an_example() {
     let place = Workplace::new();
     let commands: [&[&str]; 12] = [

@@ -131,12 +131,19 @@ fn write_both(folder: &Path, plan: &SmearPlan) -> Result<SmearSummary, DataError
     })
 }
 
+/// A square field of so many pixels on a side takes some 6 GB while it is drawn.
+const LONGEST_FIELD: u32 = 16_384;
+
 impl SmearPlan {
-    /// Checks that the magnifications can be drawn.
+    /// Checks that the fields and the magnifications can be drawn.
     ///
     /// # Errors
-    /// [`DataError::CellScale`].
+    /// [`DataError::FieldSize`], [`DataError::CellScale`].
     pub fn validate(&self) -> Result<(), DataError> {
+        let size = self.size;
+        if size.width.max(size.height) > LONGEST_FIELD {
+            return Err(DataError::FieldSize { size, most: LONGEST_FIELD });
+        }
         match self.cell_scales.iter().find(|scale| !(0.1..=10.0).contains(*scale)) {
             Some(&scale) => Err(DataError::CellScale { scale }),
             None => Ok(()),
