@@ -186,6 +186,16 @@ pub enum DataError {
         /// The layouts and their signs.
         looked_for: String,
     },
+    /// A single file is no data set.
+    #[error(
+        "{} is neither a CSV file with the columns path,label nor a COCO file (JSON with images, annotations and \
+         categories); name such a file, or a folder of images",
+        path.display()
+    )]
+    NoManifest {
+        /// The file.
+        path: PathBuf,
+    },
     /// A layout was read and there was nothing in it.
     #[error("{} holds no labelled image; read as {layout}, which is {sign}{first_problem}", path.display())]
     NothingLabelled {

@@ -31,7 +31,9 @@ pub fn assign_splits(data: &Dataset, plan: &SplitPlan) -> Result<Vec<Split>, Dat
     let unfit = |reason: String| DataError::Unfit { path: data.root.clone(), reason };
     let mut splits: Vec<Split> = data.items.iter().map(|item| item.split.unwrap_or(Split::Train)).collect();
     if any_given && !splits.contains(&Split::Train) {
-        return Err(unfit("its split has no training images".to_owned()));
+        let reason = "no image is in its training split; put some there, or name data without splits, which are \
+                      shared out";
+        return Err(unfit(reason.to_owned()));
     }
     let wanted = SplitPlan {
         val_fraction: if given(Split::Val) { 0.0 } else { plan.val_fraction },

@@ -210,8 +210,10 @@ impl TrainConfig {
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| TrainError::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|e| TrainError::Damaged { path: path.to_owned(), reason: e.to_string() })
+        toml::from_str(&text).map_err(|e| TrainError::Damaged {
+            path: path.to_owned(),
+            reason: e.to_string().trim_end().to_owned(),
+        })
     }
 
     /// All values as TOML.

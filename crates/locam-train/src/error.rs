@@ -24,6 +24,15 @@ pub enum TrainError {
         /// All modules' names.
         modules: String,
     },
+    /// The weights to start from are not there.
+    #[error(
+        "weights = `{}` is no file; give none, imagenet, or the path of a .safetensors or .pth file",
+        given.display()
+    )]
+    NoWeights {
+        /// What was given.
+        given: PathBuf,
+    },
     /// The data can't be trained on with this configuration.
     #[error("the {split} patches {reason}")]
     Unfit {

@@ -11,7 +11,8 @@ pub(crate) fn load_initial(
 ) -> Result<StateDict, TrainError> {
     let path = match &config.weights {
         Weights::None => return Ok(own),
-        Weights::File(path) => path.clone(),
+        Weights::File(path) if path.is_file() => path.clone(),
+        Weights::File(path) => return Err(TrainError::NoWeights { given: path.clone() }),
         Weights::Imagenet => imagenet_weights(config.arch, &mut |done, total| {
             observer.observe(&Event::Download { done, total });
         })?,

@@ -5,6 +5,7 @@ use crate::{Error, Located, Locator};
 use locam_core::{ClassId, ClassSpec, Region, ScoreMap};
 use locam_data::{Dataset, ImageSource, Item, Label, Problem, Split};
 use locam_locate::{MatchRule, Matches, Truth, Verdict, find_regions, match_regions};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// One annotated image with its maps.
@@ -26,7 +27,7 @@ pub fn annotated_items(data: &Dataset, split: Option<Split>) -> Result<Vec<&Item
     let whole = || data.items.iter().filter(|item| matches!(item.label, Label::Objects(_)));
     if whole().next().is_none() {
         return Err(Error::Request(format!(
-            "{} holds patches, not annotated whole images: there is nothing to compare regions with",
+            "{} holds patches, and regions can only be compared with annotated whole images; name a folder of those",
             data.root.display()
         )));
     }
@@ -34,11 +35,23 @@ pub fn annotated_items(data: &Dataset, split: Option<Split>) -> Result<Vec<&Item
     if items.is_empty() {
         let name = split.map_or("all", split_name);
         return Err(Error::Request(format!(
-            "{} names no image as part of its {name} split; choose another with --split",
-            data.root.display()
+            "{} has no image in its {name} split, but {}; choose another split with --split, or give the data \
+             splits, as by folders called train, val and test",
+            data.root.display(),
+            images_in_splits(whole())
         )));
     }
     Ok(items)
+}
+
+/// How many images there are in each split that has any, in words.
+fn images_in_splits<'a>(items: impl Iterator<Item = &'a Item>) -> String {
+    let mut counts = BTreeMap::new();
+    for item in items {
+        *counts.entry(item.split.map_or("no split", split_name)).or_insert(0) += 1;
+    }
+    let counts: Vec<String> = counts.iter().map(|(split, count)| format!("{count} in {split}")).collect();
+    counts.join(", ")
 }
 
 /// The word for a split.

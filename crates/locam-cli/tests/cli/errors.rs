@@ -132,6 +132,45 @@ fn numbers_out_of_range_are_answered_with_those_that_can_be() {
 }
 
 #[test]
+fn data_that_can_not_be_used() {
+    let place = Workplace::new();
+    for i in 0..3 {
+        write_patch(&place.path(&format!("fields/test/{i}.png")), [200, 100, 100], 64);
+        std::fs::write(place.path(&format!("fields/test/{i}.txt")), "20 20 cell\n").unwrap();
+        write_patch(&place.path(&format!("patches/train/cell/{i}.png")), [200, 100, 100], 64);
+        write_patch(&place.path(&format!("patches/train/glass/{i}.png")), [90, 90, 90], 64);
+    }
+    std::fs::write(place.path("table.csv"), "name,size\n").unwrap();
+    std::fs::write(place.path("no_picture.png"), "words").unwrap();
+    std::fs::write(place.path("nothing.json"), "{}").unwrap();
+    for (name, words) in [
+        ("file_without_labels", &["data", "inspect", "table.csv"][..]),
+        ("no_training_images", &["train", "fields", "--out", "run"]),
+        ("no_weights", &["train", "patches", "--out", "run", "--weights", "imagnet", "--val-fraction", "0"]),
+        ("empty_split", &["evaluate", "fields", "--predictions", "nothing.json", "--split", "val"]),
+        ("patches_for_regions", &["evaluate", "patches", "--predictions", "nothing.json"]),
+        ("no_predictions", &["evaluate", "fields", "--predictions", "nothing.json", "--radius", "5"]),
+    ] {
+        snapshot!(name, place.transcript(words));
+    }
+    for (words, answer) in [
+        (
+            &["evaluate", "patches", "--split", "all"][..],
+            "error: the model knows WBC, background, but patches shows cell, glass: no class in common; name other data \
+             or another model, or give the classes of the data the model's names\n",
+        ),
+        (
+            &["locate", "no_picture.png", "--out", "found"],
+            "error: none of the 1 images could be used; the first: no_picture.png is not a JPEG, PNG, TIFF, BMP or WebP \
+             image; convert or remove it\n",
+        ),
+    ] {
+        let (code, _, err) = place.run(words);
+        assert!(code == 1 && err.ends_with(answer), "{words:?}: {err}");
+    }
+}
+
+#[test]
 fn every_command_has_help_with_an_example() {
     let place = Workplace::new();
     let commands: [&[&str]; 12] = [

@@ -211,6 +211,9 @@ impl Dataset {
 }
 
 fn unknown(tree: &Tree) -> DataError {
+    if tree.root().is_file() {
+        return DataError::NoManifest { path: tree.root().to_owned() };
+    }
     let looked_for =
         Layout::ALL.map(|layout| format!("  {:<9} {}", layout.as_str(), layout.sign())).join("\n");
     DataError::NoLayout { path: tree.root().to_owned(), files: tree.files().len(), looked_for }

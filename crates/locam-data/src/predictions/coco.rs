@@ -81,7 +81,12 @@ fn insert(
 pub(super) fn read(path: &Path, data: &Dataset) -> Result<Vec<Entry>, DataError> {
     let wrong = |reason: String| DataError::Manifest { path: path.to_owned(), reason };
     let file = serde_json::from_str::<File>(&text_of(path)?).map_err(|error| {
-        wrong(format!("is neither a list of COCO results (image_id, category_id, bbox, score) nor a COCO data set: {error}"))
+        // Of what is JSON, but neither form, the parser can't tell which it should have been.
+        let fault = if error.is_data() { String::new() } else { format!(": {error}") };
+        wrong(format!(
+            "is neither a list of COCO results (image_id, category_id, bbox, score) nor a COCO data set (images, \
+             annotations, categories){fault}"
+        ))
     })?;
     let mut meanings = Meanings::default();
     let annotations = match file {
