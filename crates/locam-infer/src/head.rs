@@ -14,6 +14,15 @@ pub struct Features {
 }
 
 impl Features {
+    /// These without their first rows, of which there may be fewer; the features of one image.
+    #[must_use]
+    pub fn without_rows(mut self, count: usize) -> Self {
+        let Extent { height, width, .. } = self.extent;
+        let count = count.min(height);
+        self.values.drain(..count * width * self.channels);
+        Self { extent: Extent { height: height - count, ..self.extent }, ..self }
+    }
+
     /// These columns alone of every row.
     ///
     /// # Panics

@@ -7,6 +7,7 @@
 //! [`stages`] cuts a graph into what is computed together; training on the CPU follows the same stages.
 
 mod bands;
+mod entry;
 mod error;
 mod fold;
 mod head;
@@ -16,7 +17,9 @@ mod places;
 mod plan;
 mod stages;
 mod strips;
+mod trace;
 
+pub use entry::Entry;
 pub use error::InferError;
 pub use fold::{conv_params, tensor};
 pub use head::{Features, Head};

@@ -1,6 +1,6 @@
 use crate::network::{Memory, Network, StepTime};
 use crate::strips::STRIP_COLUMNS;
-use crate::{Features, ImageRows, Images, InferError, Strip};
+use crate::{Entry, Features, ImageRows, Images, InferError, Strip};
 use locam_arch::{Graph, StateDict};
 use locam_core::Size;
 use locam_kernels::{Bf16, Element, Extent, Isa};
@@ -175,6 +175,21 @@ impl Plan {
         match &self.engine {
             Engine::F32(runner) => runner.network.strips(size, STRIP_COLUMNS),
             Engine::Bf16(runner) => runner.network.strips(size, STRIP_COLUMNS),
+        }
+    }
+
+    /// The last row of an image of this size at which a pass may begin that is to give all but the first `known` rows of the last
+    /// feature maps.
+    ///
+    /// What [`Plan::stream`] makes of the rows from there on, as an image of its own and less the rows that are to be dropped
+    /// ([`Entry::skip`]), is the whole image's, bit by bit.
+    ///
+    /// # Errors
+    /// [`InferError::Kernel`] where the image is too small for a layer's window.
+    pub fn entry(&self, size: Size, known: u32) -> Result<Entry, InferError> {
+        match &self.engine {
+            Engine::F32(runner) => runner.network.entry(size, known),
+            Engine::Bf16(runner) => runner.network.entry(size, known),
         }
     }
 

@@ -1,6 +1,6 @@
-use crate::{NetError, Place, Predictor, RgbRows};
+use crate::{KeptRows, NetError, Predictor, RgbRows};
 use burn::tensor::{Device, Tensor, TensorData};
-use locam_core::{Normalization, ScoreMap, Size};
+use locam_core::{MapTransform, Normalization, ScoreMap, Size};
 use locam_infer::Features;
 use rand_chacha::{
     ChaCha8Rng,
@@ -45,72 +45,58 @@ pub struct ImageMaps {
 /// Single channels by their strength are only there where all feature maps together take no more than
 /// [`FEATURE_BYTES`], since they must all be kept to the end.
 ///
+/// Rows that are `kept` from an earlier pass are not made again, and those that are made are kept. The maps do not depend on how
+/// many there were, bit by bit.
+///
 /// # Errors
 /// [`NetError::ImageTooSmall`] below [`MIN_INPUT_SIDE`] on a side, and what `image` answers.
 pub fn class_maps<R: RgbRows<Error: Send> + Send>(
     predictor: &Predictor,
     image: &mut R,
     channels: ChannelChoice,
+    kept: &dyn KeptRows,
 ) -> Result<ImageMaps, R::Error> {
     let size = image.size();
     if size.width.min(size.height) < MIN_INPUT_SIDE {
         return Err(NetError::ImageTooSmall { size, least: MIN_INPUT_SIDE }.into());
     }
-    let graph = predictor.graph();
-    let map_size = graph.output_size(size).map_err(NetError::from)?;
-    let all = graph.head().in_features;
-    let mut kept = Kept::new(channels, all, map_size);
-    let mut maps = vec![vec![0.0; map_size.area() as usize]; predictor.classes()];
-    let mut mean = vec![0.0; map_size.area() as usize];
-    predictor.stream(image, |place, features| {
-        let part = Part { place, width: features.extent.width, map_width: map_size.width as usize };
-        for (map, values) in maps.iter_mut().zip(predictor.maps(&features)) {
-            part.write(map, &values, 1);
-        }
-        let mean_of = |place: &[f32]| (place.iter().map(|&v| f64::from(v)).sum::<f64>() / all as f64) as f32;
-        let means: Vec<f32> = features.values.chunks_exact(all).map(mean_of).collect();
-        part.write(&mut mean, &means, 1);
-        kept.take(part, &features);
-        Ok(())
-    })?;
-    let score_map = |values: Vec<f32>| ScoreMap::new(map_size, values, graph.map_transform());
-    Ok(ImageMaps {
-        maps: maps.into_iter().map(score_map).collect(),
-        mean: score_map(mean),
-        channels: kept.finish().into_iter().map(|(channel, values)| (channel, score_map(values))).collect(),
-    })
-}
-
-/// A rectangle of places in a map.
-#[derive(Clone, Copy)]
-struct Part {
-    place: Place,
-    width: usize,
-    map_width: usize,
-}
-
-impl Part {
-    /// Writes the rectangle's values, so many of each place, where they belong.
-    fn write(self, map: &mut [f32], values: &[f32], depth: usize) {
-        let first = self.place.row as usize * self.map_width + self.place.column as usize;
-        let rows = map[first * depth..].chunks_mut(self.map_width * depth);
-        for (into, row) in rows.zip(values.chunks_exact((self.width * depth).max(1))) {
-            into[..row.len()].copy_from_slice(row);
+    let map_size = predictor.graph().output_size(size).map_err(NetError::from)?;
+    let layers = Layers::new(predictor, channels, map_size);
+    let mut values = vec![0.0; map_size.area() as usize * layers.depth()];
+    for strip in predictor.strips(size)? {
+        let width = map_size.width as usize * layers.depth();
+        let mut write = |first_row: u32, rows: &[f32]| {
+            let first = first_row as usize * width + strip.map.start as usize * layers.depth();
+            let pitch = strip.map.len() * layers.depth();
+            for (into, row) in values[first..].chunks_mut(width).zip(rows.chunks_exact(pitch)) {
+                into[..pitch].copy_from_slice(row);
+            }
+            (rows.len() / pitch) as u32
+        };
+        let known = write(0, &kept.next_strip()).min(map_size.height);
+        if known < map_size.height {
+            predictor.stream(image, &strip, known, |row, features| {
+                let rows = layers.of(predictor, &features);
+                write(row, &rows);
+                kept.add(&rows);
+                Ok(())
+            })?;
         }
     }
+    Ok(layers.maps(&values, map_size, predictor.graph().map_transform()))
 }
 
-/// The channels of the feature maps that are kept while an image runs.
-struct Kept {
+/// What is made of the features at a place: the logit of each class, the mean, and single channels.
+struct Layers {
+    classes: usize,
     channels: Vec<usize>,
-    /// So many of them, of the largest mean, are wanted at the end.
+    /// So many of these, of the largest mean, are wanted at the end.
     strongest: usize,
-    /// Place by place.
-    values: Vec<f32>,
 }
 
-impl Kept {
-    fn new(choice: ChannelChoice, all: usize, map_size: Size) -> Self {
+impl Layers {
+    fn new(predictor: &Predictor, choice: ChannelChoice, map_size: Size) -> Self {
+        let all = predictor.graph().head().in_features;
         let fits = map_size.area() * all as u64 * size_of::<f32>() as u64 <= FEATURE_BYTES;
         let channels = match choice {
             ChannelChoice::Strongest(_) if fits => (0..all).collect(),
@@ -121,36 +107,46 @@ impl Kept {
             ChannelChoice::Strongest(count) => count,
             ChannelChoice::None | ChannelChoice::Random { .. } => channels.len(),
         };
-        let values = vec![0.0; map_size.area() as usize * channels.len()];
-        Self { channels, strongest, values }
+        Self { classes: predictor.classes(), channels, strongest }
     }
 
-    fn take(&mut self, part: Part, features: &Features) {
-        let depth = self.channels.len();
-        if depth == features.channels {
-            part.write(&mut self.values, &features.values, depth);
-        } else if depth > 0 {
-            let places = features.values.chunks_exact(features.channels);
-            let wanted =
-                |place: &[f32]| self.channels.iter().map(|&channel| place[channel]).collect::<Vec<_>>();
-            let values: Vec<f32> = places.flat_map(wanted).collect();
-            part.write(&mut self.values, &values, depth);
+    /// Values of a place.
+    fn depth(&self) -> usize {
+        self.classes + 1 + self.channels.len()
+    }
+
+    /// The values of every place.
+    fn of(&self, predictor: &Predictor, features: &Features) -> Vec<f32> {
+        let maps = predictor.maps(features);
+        let mut values = Vec::with_capacity(features.extent.pixels() * self.depth());
+        for (place, features) in features.values.chunks_exact(features.channels).enumerate() {
+            values.extend(maps.iter().map(|map| map[place]));
+            let sum: f64 = features.iter().map(|&value| f64::from(value)).sum();
+            values.push((sum / features.len() as f64) as f32);
+            values.extend(self.channels.iter().map(|&channel| features[channel]));
         }
+        values
     }
 
-    /// The wanted channels, each with its values.
-    fn finish(self) -> Vec<(usize, Vec<f32>)> {
+    /// The maps of the values of all places.
+    fn maps(&self, values: &[f32], size: Size, transform: MapTransform) -> ImageMaps {
+        let places = || values.chunks_exact(self.depth());
+        let map = |layer: usize| ScoreMap::new(size, places().map(|place| place[layer]).collect(), transform);
+        let first = self.classes + 1;
         let mut order: Vec<usize> = (0..self.channels.len()).collect();
-        let places = || self.values.chunks_exact(self.channels.len().max(1));
         if self.strongest < order.len() {
             let mut sums = vec![0.0; order.len()];
             for place in places() {
-                sums.iter_mut().zip(place).for_each(|(sum, &value)| *sum += f64::from(value));
+                sums.iter_mut().zip(&place[first..]).for_each(|(sum, &value)| *sum += f64::from(value));
             }
             order.sort_by(|&a, &b| sums[b].total_cmp(&sums[a]).then(a.cmp(&b)));
             order.truncate(self.strongest);
         }
-        order.iter().map(|&i| (self.channels[i], places().map(|place| place[i]).collect())).collect()
+        ImageMaps {
+            maps: (0..self.classes).map(map).collect(),
+            mean: map(self.classes),
+            channels: order.iter().map(|&i| (self.channels[i], map(first + i))).collect(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@ use crate::rows::{Normalized, RowError};
 use crate::{Compute, Model, NetError, Network, RgbRows, to_tensor};
 use locam_arch::{ArchName, Graph};
 use locam_core::{Normalization, Size};
-use locam_infer::{Features, Head, Images, Pixels, Plan, Precision};
+use locam_infer::{Entry, Features, Head, Images, Pixels, Plan, Precision, Strip};
 use locam_kernels::Extent;
 use std::sync::{Mutex, PoisonError};
 
@@ -14,15 +14,6 @@ pub struct Predictor {
     head: Head,
     normalization: Normalization,
     engine: Engine,
-}
-
-/// Where a part of an image's last feature maps begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// The column of its first values.
-    pub column: u32,
-    /// Their row.
-    pub row: u32,
 }
 
 #[derive(Debug)]
@@ -82,38 +73,55 @@ impl Predictor {
         }
     }
 
-    /// The last feature maps of one image, handed on in parts as they are ready, each with its place. On the CPU memory grows with
-    /// the image's width alone, up to that of a strip; elsewhere the whole image is taken at once.
+    /// Cuts an image of this size into strips of columns that are run one after the other: one, unless it is very wide.
+    ///
+    /// # Errors
+    /// An image too small for a layer's window.
+    pub fn strips(&self, size: Size) -> Result<Vec<Strip>, NetError> {
+        match &self.engine {
+            Engine::Cpu(plan) => Ok(plan.strips(size)?),
+            Engine::Burn(_) => {
+                let map = self.graph.output_size(size)?;
+                Ok(vec![Strip { input: 0..size.width, map: 0..map.width, skip: 0 }])
+            }
+        }
+    }
+
+    /// The last feature maps of a strip of an image, but their first `known` rows, handed on in parts as they are ready, each with
+    /// its first row. On the CPU memory grows with the strip's width alone, and reading begins as far down as it can;
+    /// elsewhere the whole strip is taken at once. Values do not depend on how many rows are known.
     ///
     /// # Errors
     /// What `image` and `ready` answer, and images too small for a layer's window.
     pub fn stream<R: RgbRows<Error: Send> + Send>(
         &self,
         image: &mut R,
-        mut ready: impl FnMut(Place, Features) -> Result<(), R::Error> + Send,
+        strip: &Strip,
+        known: u32,
+        mut ready: impl FnMut(u32, Features) -> Result<(), R::Error> + Send,
     ) -> Result<(), R::Error> {
-        let size = image.size();
+        let size = Size::new(strip.input.len() as u32, image.size().height);
+        image.select(strip.input.clone())?;
         let plan = match &self.engine {
             Engine::Cpu(plan) => plan,
             Engine::Burn(_) => {
-                image.select(0..size.width)?;
                 let (pixels, _) = image.rows(0..size.height as usize)?;
-                return ready(Place::default(), self.features(pixels, 1, size)?);
+                return ready(known, self.features(pixels, 1, size)?.without_rows(known as usize));
             }
         };
-        for strip in plan.strips(size).map_err(NetError::from)? {
-            image.select(strip.input.clone())?;
-            let size = Size::new(strip.input.len() as u32, size.height);
-            let mut rows = Normalized { rows: image, size, normalization: self.normalization };
-            let mut row = 0;
-            let part = |features: Features| {
-                let place = Place { column: strip.map.start, row };
-                row += features.extent.height as u32;
-                ready(place, features.columns(strip.skip as usize, strip.map.len())).map_err(RowError)
-            };
-            plan.stream(&mut rows, part).map_err(|error| error.0)?;
-        }
-        Ok(())
+        let Entry { row: top, skip } = plan.entry(size, known).map_err(NetError::from)?;
+        let below = Size::new(size.width, size.height - top);
+        let mut rows = Normalized { rows: image, top, size: below, normalization: self.normalization };
+        let (mut next, mut skip) = (known, skip as usize);
+        let part = |features: Features| {
+            let made = features.extent.height;
+            let features = features.without_rows(skip).columns(strip.skip as usize, strip.map.len());
+            skip = skip.saturating_sub(made);
+            let row = next;
+            next += features.extent.height as u32;
+            if row == next { Ok(()) } else { ready(row, features).map_err(RowError) }
+        };
+        plan.stream(&mut rows, part).map_err(|error| error.0)
     }
 
     /// Per image the logits, one per class.

@@ -28,6 +28,27 @@ pub trait RgbRows {
     fn rows(&mut self, rows: Range<usize>) -> Result<(&[u8], usize), Self::Error>;
 }
 
+/// Rows of an image's maps that outlive a pass that is stopped, so that the same passes over the same image go on from them.
+pub trait KeptRows: Sync {
+    /// Begins with the next strip of the image, and gives the values that are kept of it, row by row from the first on.
+    fn next_strip(&self) -> Vec<f32>;
+
+    /// Keeps the values of the next rows of the strip that was begun last.
+    fn add(&self, values: &[f32]);
+}
+
+/// Keeps nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NothingKept;
+
+impl KeptRows for NothingKept {
+    fn next_strip(&self) -> Vec<f32> {
+        Vec::new()
+    }
+
+    fn add(&self, _: &[f32]) {}
+}
+
 /// A whole image in memory.
 #[derive(Clone, Debug)]
 pub struct WholeImage<'a> {
@@ -69,7 +90,9 @@ impl RgbRows for WholeImage<'_> {
 /// The selected rows with what is to happen to their values.
 pub(crate) struct Normalized<'a, R> {
     pub(crate) rows: &'a mut R,
-    /// That of the selected columns.
+    /// Where they begin.
+    pub(crate) top: u32,
+    /// That of the selected columns, from there on.
     pub(crate) size: Size,
     pub(crate) normalization: Normalization,
 }
@@ -91,9 +114,13 @@ impl<R: RgbRows> ImageRows for Normalized<'_, R> {
     }
 
     fn rows(&mut self, rows: Range<usize>) -> Result<(Images<'_>, usize), Self::Error> {
-        let width = self.size.width;
-        let (pixels, first) = self.rows.rows(rows).map_err(RowError)?;
-        let size = Size::new(width, (pixels.len() / (3 * width as usize).max(1)) as u32);
+        let (width, top) = (self.size.width, self.top as usize);
+        let pitch = (3 * width as usize).max(1);
+        let (pixels, first) = self.rows.rows(rows.start + top..rows.end + top).map_err(RowError)?;
+        // What lies above is no part of this image.
+        let above = top.saturating_sub(first);
+        let (pixels, first) = (&pixels[above * pitch..], first + above - top);
+        let size = Size::new(width, (pixels.len() / pitch) as u32);
         let images = Images { count: 1, size, pixels: Pixels::Bytes(pixels, self.normalization) };
         images.check()?;
         Ok((images, first))

@@ -3,16 +3,28 @@
 use crate::Error;
 use crate::parts::Part;
 use crate::progress::ImageProgress;
+use crate::row_file::RowFile;
 use locam_core::{Rect, Size};
 use locam_data::{ImageSource, ScaledRows};
 use locam_net::RgbRows;
 use std::ops::Range;
 
-/// A part of an image that is scaled as a whole.
-pub(crate) struct InputRows<'a> {
-    source: &'a ImageSource,
+/// An image that is scaled as a whole.
+#[derive(Clone, Copy)]
+pub(crate) struct Input<'a> {
+    pub(crate) source: &'a ImageSource,
     /// That of the whole image, scaled.
-    input_size: Size,
+    pub(crate) size: Size,
+    pub(crate) progress: &'a ImageProgress<'a>,
+    /// The rows of its maps that are kept.
+    pub(crate) kept: &'a RowFile,
+}
+
+/// A part of such an image.
+pub(crate) struct InputRows<'a> {
+    input: Input<'a>,
+    /// The part of the progress that all rows of the image are.
+    counted: f64,
     left: u32,
     top: u32,
     size: Size,
@@ -20,33 +32,21 @@ pub(crate) struct InputRows<'a> {
     rows: Option<ScaledRows>,
     end: usize,
     missing: Vec<Rect>,
-    progress: Option<(&'a ImageProgress<'a>, f64)>,
 }
 
 impl<'a> InputRows<'a> {
-    /// `source` scaled to `input_size`, of which a part is read without its first columns and rows.
-    pub(crate) fn new(
-        source: &'a ImageSource,
-        input_size: Size,
-        part: &Part,
-        (columns, rows): (u32, u32),
-    ) -> Self {
+    /// A part of an image without its first columns and rows, of whose progress all rows of the image count as `counted`.
+    pub(crate) fn new(input: Input<'a>, part: &Part, (columns, rows): (u32, u32), counted: f64) -> Self {
         Self {
-            source,
-            input_size,
+            input,
+            counted,
             left: part.left + columns,
             top: part.top + rows,
             size: Size::new(part.size.width - columns, part.size.height - rows),
             rows: None,
             end: 0,
             missing: Vec::new(),
-            progress: None,
         }
-    }
-
-    /// Adds what is read to the image's progress, of which all rows are the given part.
-    pub(crate) fn watched_by(self, progress: &'a ImageProgress<'a>, part: f64) -> Self {
-        Self { progress: Some((progress, part)), ..self }
     }
 
     /// The damaged parts of the image among what was read, in its pixels.
@@ -78,7 +78,7 @@ impl RgbRows for InputRows<'_> {
         // Memory of the columns before is given back first.
         self.rows = None;
         self.end = 0;
-        self.rows = Some(ScaledRows::new(self.source, self.input_size, columns)?);
+        self.rows = Some(ScaledRows::new(self.input.source, self.input.size, columns)?);
         Ok(())
     }
 
@@ -90,8 +90,11 @@ impl RgbRows for InputRows<'_> {
         let Some(scaled) = &mut self.rows else { return Ok((&[], rows.start)) };
         let read = rows.end.saturating_sub(self.end) as f64 * f64::from(scaled.size().width);
         self.end = self.end.max(rows.end);
-        if let Some((progress, part)) = self.progress {
-            progress.add(part * read / self.input_size.area() as f64);
+        self.input.progress.add(self.counted * read / self.input.size.area() as f64);
+        scaled.rows(rows.start + top..rows.end + top)?;
+        if !scaled.missing().is_empty() {
+            // Whoever went on from here would not meet what was damaged above.
+            self.input.kept.give_up();
         }
         let (pixels, first) = scaled.rows(rows.start + top..rows.end + top)?;
         // Rows that are left out are never asked for, so none of them is there.

@@ -35,6 +35,7 @@ mod pictures;
 mod progress;
 mod ready;
 mod report;
+mod row_file;
 mod runs;
 mod scales;
 mod shortcuts;

@@ -1,7 +1,9 @@
 //! One image in, maps and regions out.
 
+use crate::input_rows::Input;
 use crate::parts::{Part, parts};
 use crate::passes::{map_steps, maps_of_parts};
+use crate::row_file::RowFile;
 use crate::scales::fused;
 use crate::{Error, Progress};
 use locam_core::{ClassId, ClassSpec, Point, Rect, Region, ScoreMap, Size};
@@ -260,11 +262,16 @@ impl Locator {
     /// # Errors
     /// An image that is too small, or that can't be decoded.
     pub fn locate(&self, source: &ImageSource) -> Result<Located, Error> {
+        self.locate_keeping(source, &RowFile::default())
+    }
+
+    /// As [`Locator::locate`], going on from the rows of the maps that are kept of the same search.
+    pub(crate) fn locate_keeping(&self, source: &ImageSource, kept: &RowFile) -> Result<Located, Error> {
         let size = source.size();
         let scale = self.scale_of(source)?;
         let (mut found, mut searched, mut missing) = (Vec::new(), 0.0_f64, Vec::new());
         for factor in &self.options.scales {
-            let (maps, part, damaged) = self.maps(source, scale * factor)?;
+            let (maps, part, damaged) = self.maps(source, scale * factor, kept)?;
             found.push(maps);
             searched = searched.max(part);
             for part in damaged {
@@ -364,17 +371,22 @@ impl Locator {
     }
 
     /// The maps of an image at a scale, the part of it that was searched, and what of it is damaged.
-    fn maps(&self, source: &ImageSource, scale: f64) -> Result<(ImageMaps, f64, Vec<Rect>), Error> {
+    fn maps(
+        &self,
+        source: &ImageSource,
+        scale: f64,
+        kept: &RowFile,
+    ) -> Result<(ImageMaps, f64, Vec<Rect>), Error> {
         let size = source.size();
         let side = |pixels: u32| ((f64::from(pixels) * scale).round() as u32).max(self.least_side());
         let input_size = Size::new(side(size.width), side(size.height));
         let (parts, mut missing) = self.parts(source, input_size)?;
         let pixels: u64 = parts.iter().map(|part| part.size.area()).sum();
         let searched = (pixels as f64 / input_size.area() as f64).min(1.0);
-        let (steps, channels, progress) =
-            (self.steps, self.options.channels, self.progress.begin(size.area()));
-        let (found, damaged) =
-            maps_of_parts(&self.predictor, (source, input_size), &parts, steps, channels, &progress)?;
+        let progress = self.progress.begin(size.area());
+        let input = Input { source, size: input_size, progress: &progress, kept };
+        let (steps, channels) = (self.steps, self.options.channels);
+        let (found, damaged) = maps_of_parts(&self.predictor, input, &parts, steps, channels)?;
         missing.extend(damaged);
         let scale = pixels_per_pixel(input_size, size);
         let Point { x, y } = self.model.spec.displacement;

@@ -1,12 +1,10 @@
 //! Class maps at a finer stride than the network's own.
 
 use crate::Error;
-use crate::input_rows::InputRows;
+use crate::input_rows::{Input, InputRows};
 use crate::parts::Part;
-use crate::progress::ImageProgress;
 use locam_arch::Graph;
 use locam_core::{MapTransform, Point, Rect, ScoreMap, Size};
-use locam_data::ImageSource;
 use locam_net::{ChannelChoice, ImageMaps, NetError, Predictor, class_maps};
 use std::ops::Range;
 
@@ -25,57 +23,54 @@ pub(crate) fn map_steps(graph: &Graph, stride: Option<u32>) -> Result<u32, Error
     })
 }
 
-/// The maps of a part of an image scaled to `input_size`, of which class maps have `steps` cells per stride of the network
-/// along both axes, and what of the image is damaged, in its pixels.
+/// The maps of a part of an image, of which class maps have `steps` cells per stride of the network along both axes, and what of
+/// the image is damaged, in its pixels.
 ///
 /// The part is searched once for every step along both axes, with as many of its first columns and rows left out, and the
 /// cells of all passes taken in turn. Those of the first pass, the network's own, are part of the finer map, bit for bit.
 /// The mean and single channels are the first pass's.
 pub(crate) fn interleaved_maps(
     predictor: &Predictor,
-    (source, input_size): (&ImageSource, Size),
+    input: Input<'_>,
     part: &Part,
     steps: u32,
     channels: ChannelChoice,
-    progress: &ImageProgress<'_>,
 ) -> Result<(ImageMaps, Vec<Rect>), Error> {
     let of_all = 1.0 / f64::from(steps * steps);
-    let mut rows = InputRows::new(source, input_size, part, (0, 0)).watched_by(progress, of_all);
-    let first = class_maps(predictor, &mut rows, channels)?;
+    let mut rows = InputRows::new(input, part, (0, 0), of_all);
+    let first = class_maps(predictor, &mut rows, channels, input.kept)?;
     let missing = rows.into_missing();
     let step = predictor.graph().map_transform().stride.x as u32 / steps;
     let mut passes: Vec<Vec<ScoreMap>> = first.maps.into_iter().map(|map| vec![map]).collect();
     for (row, column) in (0..steps).flat_map(|row| (0..steps).map(move |column| (row, column))).skip(1) {
-        let rows = InputRows::new(source, input_size, part, (column * step, row * step));
-        let mut rows = rows.watched_by(progress, of_all);
-        let found = class_maps(predictor, &mut rows, ChannelChoice::None)?;
+        let mut rows = InputRows::new(input, part, (column * step, row * step), of_all);
+        let found = class_maps(predictor, &mut rows, ChannelChoice::None, input.kept)?;
         passes.iter_mut().zip(found.maps).for_each(|(passes, map)| passes.push(map));
     }
     let maps = passes.iter().map(|passes| ScoreMap::interleave(passes, steps)).collect();
     Ok((ImageMaps { maps, mean: first.mean, channels: first.channels }, missing))
 }
 
-/// The maps of an image scaled to `input_size`, put together from those of its parts, and what of the image is damaged. Cells
-/// outside the parts are not numbers. Single channels are only kept where one part is the whole.
+/// The maps of an image, put together from those of its parts, and what of the image is damaged. Cells outside the parts are not
+/// numbers. Single channels are only kept where one part is the whole.
 pub(crate) fn maps_of_parts(
     predictor: &Predictor,
-    input: (&ImageSource, Size),
+    input: Input<'_>,
     parts: &[Part],
     steps: u32,
     channels: ChannelChoice,
-    progress: &ImageProgress<'_>,
 ) -> Result<(ImageMaps, Vec<Rect>), Error> {
     if let [part] = parts
-        && part.size == input.1
+        && part.size == input.size
     {
-        return interleaved_maps(predictor, input, part, steps, channels, progress);
+        return interleaved_maps(predictor, input, part, steps, channels);
     }
-    let (coarse, fine) = (map_at(predictor.graph(), input.1, 1)?, map_at(predictor.graph(), input.1, steps)?);
+    let [coarse, fine] = [1, steps].map(|steps| map_at(predictor.graph(), input.size, steps));
+    let (coarse, fine) = (coarse?, fine?);
     let mut whole = ImageMaps { maps: vec![fine; predictor.classes()], mean: coarse, channels: Vec::new() };
     let mut missing = Vec::new();
     for part in parts {
-        let (found, damaged) =
-            interleaved_maps(predictor, input, part, steps, ChannelChoice::None, progress)?;
+        let (found, damaged) = interleaved_maps(predictor, input, part, steps, ChannelChoice::None)?;
         let stride = predictor.graph().map_transform().stride.x as u32;
         let keep = |whole: &mut ScoreMap, found: &ScoreMap, steps: u32| {
             let cells = |cells: &Range<u32>, all: u32| cells.start * steps..(cells.end * steps).min(all);
@@ -111,9 +106,11 @@ fn map_at(graph: &Graph, input: Size, steps: u32) -> Result<ScoreMap, Error> {
 mod tests {
     use super::*;
     use crate::Progress;
+    use crate::row_file::RowFile;
     use image::{RgbImage, imageops};
     use locam_arch::ArchName;
-    use locam_net::{Compute, Precision, WholeImage};
+    use locam_data::ImageSource;
+    use locam_net::{Compute, NothingKept, Precision, WholeImage};
 
     fn predictor(arch: ArchName) -> Predictor {
         Predictor::new(&crate::testing::model(arch), &Compute::Cpu, Precision::F32).unwrap()
@@ -126,7 +123,7 @@ mod tests {
     /// What a pass over a whole image in memory gives.
     fn whole_maps(predictor: &Predictor, image: &RgbImage, channels: ChannelChoice) -> ImageMaps {
         let size = Size::new(image.width(), image.height());
-        class_maps(predictor, &mut WholeImage::new(size, image.as_raw()), channels).unwrap()
+        class_maps(predictor, &mut WholeImage::new(size, image.as_raw()), channels, &NothingKept).unwrap()
     }
 
     fn written(folder: &tempfile::TempDir) -> (RgbImage, ImageSource) {
@@ -146,10 +143,10 @@ mod tests {
         for size in [Size::new(401, 349), Size::new(301, 262), Size::new(480, 230)] {
             let choice = ChannelChoice::Strongest(3);
             let progress = Progress::default();
-            let image_progress = progress.begin(1_000_000);
+            let (image_progress, kept) = (progress.begin(1_000_000), RowFile::default());
+            let input = Input { source: &source, size, progress: &image_progress, kept: &kept };
             let part = whole_part(&predictor, size);
-            let (found, missing) =
-                interleaved_maps(&predictor, (&source, size), &part, 1, choice, &image_progress).unwrap();
+            let (found, missing) = interleaved_maps(&predictor, input, &part, 1, choice).unwrap();
             assert!(progress.searched() > 999_000, "{}", progress.searched());
             let scaled = locam_data::resize(&image, size).unwrap();
             assert_eq!(found, whole_maps(&predictor, &scaled, choice), "{size}");
@@ -167,9 +164,10 @@ mod tests {
             let predictor = predictor(arch);
             let progress = Progress::default();
             let maps = |steps| {
-                let (input, part) = ((&source, size), whole_part(&predictor, size));
-                let (choice, progress) = (ChannelChoice::None, progress.begin(1));
-                interleaved_maps(&predictor, input, &part, steps, choice, &progress).unwrap().0
+                let (progress, kept) = (progress.begin(1), RowFile::default());
+                let input = Input { source: &source, size, progress: &progress, kept: &kept };
+                let part = whole_part(&predictor, size);
+                interleaved_maps(&predictor, input, &part, steps, ChannelChoice::None).unwrap().0
             };
             let own = whole_maps(&predictor, &scaled, ChannelChoice::None);
             for steps in [2, 4] {
@@ -228,8 +226,9 @@ mod tests {
             let parts = crate::parts::parts(graph, size, map, 240, near);
             assert_eq!(parts.len(), 2, "{arch}: {parts:?}");
             let of = |parts: &[Part]| {
-                let (input, choice) = ((&source, size), ChannelChoice::None);
-                maps_of_parts(&predictor, input, parts, steps, choice, &progress.begin(1)).unwrap().0
+                let (progress, kept) = (progress.begin(1), RowFile::default());
+                let input = Input { source: &source, size, progress: &progress, kept: &kept };
+                maps_of_parts(&predictor, input, parts, steps, ChannelChoice::None).unwrap().0
             };
             let (whole, found) = (of(&[Part::whole(size, map)]), of(&parts));
             let pairs = whole.maps.iter().zip(&found.maps).chain([(&whole.mean, &found.mean)]);
@@ -246,6 +245,43 @@ mod tests {
                 assert!(off < 1e-5, "{arch}, {steps}: {off}");
                 assert!((4..whole.values().len() / 4).contains(&kept), "{arch}, {steps}: {kept} cells");
             }
+        }
+    }
+
+    #[test]
+    fn a_search_that_was_stopped_gives_the_same_maps() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image.png");
+        let size = Size::new(700, 1900);
+        let pixel = |x: u32, y: u32| image::Rgb([(x * 7 + y * 3) as u8, (x * y / 5) as u8, (x ^ y) as u8]);
+        RgbImage::from_fn(size.width, size.height, pixel).save(&path).unwrap();
+        let source = ImageSource::open(&path).unwrap();
+        let predictor = predictor(ArchName::Squeezenet1_1);
+        let map = predictor.graph().output_size(size).unwrap();
+        let wanted = |center: Point| center.distance(Point::new(40.0, 60.0)) < 50.0 || center.y > 900.0;
+        let parts = crate::parts::parts(predictor.graph(), size, map, 240, wanted);
+        assert_eq!(parts.len(), 2, "{parts:?}");
+        let progress = Progress::default();
+        let rows = folder.path().join("image.rows");
+        let search = |parts: &[Part]| {
+            let (progress, kept) = (progress.begin(1), RowFile::open(&rows, "image"));
+            let input = Input { source: &source, size, progress: &progress, kept: &kept };
+            maps_of_parts(&predictor, input, parts, 2, ChannelChoice::Strongest(2)).unwrap()
+        };
+        let bits = |(found, missing): (ImageMaps, Vec<Rect>)| {
+            let maps =
+                found.maps.into_iter().chain([found.mean]).chain(found.channels.into_iter().map(|c| c.1));
+            let bits = |map: ScoreMap| map.values().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            (maps.map(bits).collect::<Vec<_>>(), missing)
+        };
+        for parts in [&parts[..], &[Part::whole(size, map)]] {
+            let unbroken = bits(search(parts));
+            let all = std::fs::read(&rows).unwrap();
+            for part in 0..=7 {
+                std::fs::write(&rows, &all[..all.len() * part / 7]).unwrap();
+                assert!(bits(search(parts)) == unbroken, "{part} of 7 were kept of {} parts", parts.len());
+            }
+            std::fs::remove_file(&rows).unwrap();
         }
     }
 

@@ -4,6 +4,7 @@ use crate::in_order::{Share, in_order};
 use crate::journal::{Finished, Journal};
 use crate::locating::SLIDE_PIXELS;
 use crate::memory::images_at_once;
+use crate::row_file::RowFile;
 use crate::writing::{Entry, OutFolder, file_names};
 use crate::{Error, Located, Locator, Outputs};
 use locam_core::Rect;
@@ -72,12 +73,14 @@ const FORMAT: u32 = 1;
 /// regions.csv                  all regions of all images
 /// coco.json                    the same as a COCO data set; coco-results.json for COCO's evaluation
 /// run.jsonl                    the model, the options, and which images are finished
+/// partial/NAME.rows            what a slide's maps have so far, until its files are written
 /// ```
 ///
 /// As many images are at work as there are threads, as far as there is memory; slides are searched alone. Nothing of what is
 /// written or observed, nor its order, depends on how many there are.
 ///
-/// Images that are finished, unchanged since then and searched with the same model and options are not searched again. The
+/// Images that are finished, unchanged since then and searched with the same model and options are not searched again; a slide
+/// that was not finished is searched from the rows on that its maps have, unless a part of it is damaged. The
 /// tables of all images are made last, from the files of each, so that they are the same however often the run was stopped.
 ///
 /// # Errors
@@ -94,9 +97,10 @@ pub fn locate_all(
     let paths: Vec<&Path> = images.iter().map(PathBuf::as_path).collect();
     let names = file_names(&paths);
     let folder = OutFolder::create(locator, out, outputs)?;
-    let (journal, begin) = Journal::open(out, &plan(locator)?)?;
+    let plan = plan(locator)?;
+    let (journal, begin) = Journal::open(out, &plan)?;
     folder.clear_up(begin)?;
-    let run = Run { locator, folder: &folder, journal: &journal, strictness };
+    let run = Run { locator, folder: &folder, plan: &plan, journal: &journal, strictness };
     let mut summary = LocateSummary::default();
     let mut finished = Vec::new();
     let work = |image: usize| run.image(paths[image], &names[image]);
@@ -105,7 +109,9 @@ pub fn locate_all(
         if !matches!(outcome, Outcome::Failed { .. }) {
             finished.push(names[image].as_str());
         }
-        run.note(paths[image], outcome, &mut summary, observe)
+        run.note(paths[image], outcome, &mut summary, observe)?;
+        folder.forget_rows(&names[image]);
+        Ok(())
     })?;
     if let (true, Some(first)) = (finished.is_empty(), summary.problems.first()) {
         return Err(Error::NothingUsable {
@@ -167,6 +173,7 @@ enum Outcome {
 struct Run<'a> {
     locator: &'a Locator,
     folder: &'a OutFolder,
+    plan: &'a str,
     journal: &'a Journal,
     strictness: Strictness,
 }
@@ -192,7 +199,7 @@ impl Run<'_> {
             let regions = record.regions();
             return Ok(Outcome::Kept { found: counts(self.locator, regions), regions: regions.len() });
         }
-        let located = self.search(path).map_err(Failure::Image)?;
+        let located = self.search(&state, path, name).map_err(Failure::Image)?;
         let damage = (!located.missing.is_empty()).then(|| damage(&located.missing));
         if let (Strictness::Strict, Some(message)) = (self.strictness, &damage) {
             return Err(Failure::Image(Error::Request(message.clone())));
@@ -209,8 +216,14 @@ impl Run<'_> {
         Ok(Outcome::Located { state, found, regions, searched, seconds, damage })
     }
 
-    fn search(&self, path: &Path) -> Result<Located, Error> {
-        self.locator.locate(&ImageSource::open(path)?)
+    /// Searches an image; a slide from the rows on that an earlier run has left.
+    fn search(&self, state: &Finished, path: &Path, name: &str) -> Result<Located, Error> {
+        let source = ImageSource::open(path)?;
+        if source.size().area() <= SLIDE_PIXELS {
+            return self.locator.locate(&source);
+        }
+        let subject = format!("{}\n{state:?}", self.plan);
+        self.locator.locate_keeping(&source, &RowFile::open(&self.folder.rows(name), &subject))
     }
 
     /// What was found on an image that was finished, unless one of its files is gone or damaged.

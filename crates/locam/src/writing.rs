@@ -43,6 +43,9 @@ struct Sought {
     file: String,
 }
 
+/// The folder of what large images have so far.
+const ROWS: &str = "partial";
+
 /// Tables of all images.
 const CSV: &str = "regions.csv";
 const COCO: &str = "coco.json";
@@ -74,6 +77,10 @@ impl OutFolder {
     pub(crate) fn clear_up(&self, begin: Begin) -> Result<(), Error> {
         let others = [self.root.clone(), self.root.join("yolo")];
         self.folders().chain(others).for_each(|folder| delete_leftovers(&folder));
+        if begin == Begin::Anew {
+            // What stays counts for nothing all the same.
+            let _ = std::fs::remove_dir_all(self.root.join(ROWS));
+        }
         let tables = if begin == Begin::Anew { &[CSV, COCO, COCO_RESULTS][..] } else { &[] };
         for path in tables.iter().map(|table| self.root.join(table)) {
             match std::fs::remove_file(&path) {
@@ -84,6 +91,19 @@ impl OutFolder {
             }
         }
         Ok(())
+    }
+
+    /// The file of the rows of an image's maps that are made so far.
+    pub(crate) fn rows(&self, name: &str) -> PathBuf {
+        self.root.join(ROWS).join(format!("{name}.rows"))
+    }
+
+    /// Deletes the rows of an image that is finished.
+    pub(crate) fn forget_rows(&self, name: &str) {
+        // Most images have none; a file that can't be deleted harms nobody.
+        if std::fs::remove_file(self.rows(name)).is_ok() {
+            let _ = std::fs::remove_dir(self.root.join(ROWS));
+        }
     }
 
     fn json(&self, name: &str) -> PathBuf {

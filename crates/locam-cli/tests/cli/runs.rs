@@ -73,6 +73,36 @@ fn a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes() {
     }
 }
 
+#[test]
+fn a_slide_goes_on_inside_where_its_search_was_killed() {
+    let place = with_model();
+    let field = image::open(place.path("fields/Im001_1.jpg")).unwrap().to_rgb8();
+    let slide = image::RgbImage::from_fn(2048, 3000, |x, y| *field.get_pixel(x % 640, y % 480));
+    slide.save(place.path("slide.png")).unwrap();
+    let words = |out| {
+        let what =
+            ["locate", "--model", "run", "slide.png", "--threshold=-1", "--scale", "1", "--everything"];
+        [&what[..], &["--scales", "0.5,1", "--channel-seed", "1", "--out", out]].concat()
+    };
+    place.ok(&words("whole"));
+    let whole = tree(&place.path("whole"));
+    assert!(!whole.keys().any(|path| path.contains("rows")), "{:?}", whole.keys());
+    let rows = place.path("broken/partial/slide.rows");
+    let length = || std::fs::metadata(&rows).map_or(0, |file| file.len());
+    // The first scale takes 170 kB, both together 840.
+    for least in [60_000, 300_000, 600_000] {
+        let before = length();
+        let killed = place.killed(&words("broken"), || length() > least);
+        assert!(killed && before < least && length() > least, "{killed}: {before} to {} bytes", length());
+    }
+    place.ok(&words("broken"));
+    let broken = tree(&place.path("broken"));
+    assert_eq!(broken.keys().collect::<Vec<_>>(), whole.keys().collect::<Vec<_>>());
+    for (path, bytes) in &whole {
+        assert!(broken[path] == *bytes, "{path} differs");
+    }
+}
+
 /// Lines in JSON without the seconds, which are their last field.
 fn without_seconds(out: &str) -> Vec<&str> {
     out.lines().map(|line| line.split_once("\"seconds\"").map_or(line, |(before, _)| before)).collect()

@@ -65,7 +65,7 @@ fn strips_are_the_whole() {
         let state = random_state(&graph);
         for isa in Isa::available() {
             let network = Network::<f32>::new(isa, &graph, &state).unwrap();
-            let columns = (network.alignment().0 as u32).max(448);
+            let columns = (network.alignment(Axis::Columns).0 as u32).max(448);
             // Odd ones end within a tile, a stride and a pooled window, and right behind a strip's beginning.
             let sizes = [(columns + 1023, 37), (2 * columns + 5, 33), (columns + 731, 64), (columns, 45)];
             // Where values lie does not depend on the instruction set, only how they are summed.
@@ -97,7 +97,7 @@ fn strips_are_the_whole_in_bfloat16() {
             println!("skipped on {isa}: it has no kernels for bfloat16");
             continue;
         };
-        let columns = network.alignment().0 as u32;
+        let columns = network.alignment(Axis::Columns).0 as u32;
         assert!(compare("bfloat16", &network, Size::new(2 * columns + 901, 40), columns) > 1);
     }
 }

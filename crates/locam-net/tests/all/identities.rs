@@ -7,7 +7,8 @@ use locam_core::{ClassSpec, ModelSpec, Normalization, Point, Provenance, Size};
 use locam_infer::{Features, Head};
 use locam_kernels::Extent;
 use locam_net::{
-    ChannelChoice, Compute, Model, NetError, Precision, Predictor, WholeImage, class_maps, to_tensor,
+    ChannelChoice, Compute, Model, NetError, NothingKept, Precision, Predictor, WholeImage, class_maps,
+    to_tensor,
 };
 
 /// One architecture per kind of head and stride.
@@ -89,8 +90,13 @@ fn an_images_maps_average_to_its_logits_and_lie_as_it_lies() {
     let logits = host(network.forward(images.clone()));
     let features = host(network.features(images));
     for predictor in predictors(&model) {
-        let found =
-            class_maps(&predictor, &mut WholeImage::new(size, &pixels), ChannelChoice::Strongest(4)).unwrap();
+        let found = class_maps(
+            &predictor,
+            &mut WholeImage::new(size, &pixels),
+            ChannelChoice::Strongest(4),
+            &NothingKept,
+        )
+        .unwrap();
         let means: Vec<f32> = found.maps.iter().map(|map| map.mean() as f32).collect();
         assert_close("means", &means, &logits);
         assert!(found.maps.iter().all(|map| map.size() == Size::new(10, 7)));
@@ -114,7 +120,7 @@ fn a_turned_image_has_a_turned_map_size() {
     let size = Size::new(224, 320);
     let pixels = picture(size);
     let mut image = WholeImage::new(size, &pixels);
-    let tall = class_maps(&predictor, &mut image, ChannelChoice::None).unwrap();
+    let tall = class_maps(&predictor, &mut image, ChannelChoice::None, &NothingKept).unwrap();
     assert_eq!(tall.maps[0].size(), Size::new(13, 19));
 }
 
@@ -124,7 +130,8 @@ fn random_channels_follow_their_seed() {
     let size = Size::new(240, 224);
     let drawn = |seed| -> Vec<usize> {
         let choice = ChannelChoice::Random { count: 4, seed };
-        let maps = class_maps(&predictor, &mut WholeImage::new(size, &picture(size)), choice).unwrap();
+        let maps =
+            class_maps(&predictor, &mut WholeImage::new(size, &picture(size)), choice, &NothingKept).unwrap();
         maps.channels.iter().map(|(channel, _)| *channel).collect()
     };
     let first = drawn(1);
@@ -140,7 +147,7 @@ fn a_small_image_is_refused_with_the_reason() {
     let size = Size::new(500, 223);
     let pixels = picture(size);
     let mut image = WholeImage::new(size, &pixels);
-    let error = class_maps(&predictor, &mut image, ChannelChoice::None).unwrap_err();
+    let error = class_maps(&predictor, &mut image, ChannelChoice::None, &NothingKept).unwrap_err();
     assert!(matches!(error, NetError::ImageTooSmall { least: 224, .. }));
     assert!(error.to_string().starts_with("an image of 500x223 is too small: below 224 pixels on a side"));
 }

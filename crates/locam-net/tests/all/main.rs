@@ -4,6 +4,7 @@ mod accuracy;
 mod bright_dot;
 mod common;
 mod identities;
+mod kept_rows;
 mod model_folder;
 mod reference;
 mod training;
