@@ -195,7 +195,7 @@ impl Dataset {
         let says_of_nothing = matches!(layout, Layout::Voc | Layout::Coco);
         let labelled = found.items.iter().any(|item| match &item.label {
             Label::Objects(objects) => says_of_nothing || !objects.is_empty(),
-            _ => true,
+            Label::Class(_) => true,
         });
         if !labelled {
             return Err(DataError::NothingLabelled {
