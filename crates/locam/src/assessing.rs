@@ -97,7 +97,7 @@ pub fn assess(
 /// For each class of the data the one of the same name among `known`, classes of a model.
 ///
 /// # Errors
-/// When there is none for any of them.
+/// When there is none for any of them; data without any object have no class, which is none that is unknown.
 pub(crate) fn classes_in_model<'a>(
     known: impl Iterator<Item = (ClassId, &'a ClassSpec)>,
     data: &Dataset,
@@ -105,7 +105,7 @@ pub(crate) fn classes_in_model<'a>(
     let (ids, names): (Vec<_>, Vec<_>) = known.map(|(id, class)| (id, class.name.as_str())).unzip();
     let place = |name: &String| names.iter().position(|known| known == name).map(|place| ids[place]);
     let classes: Vec<_> = data.classes.iter().map(place).collect();
-    if classes.iter().all(Option::is_none) {
+    if !classes.is_empty() && classes.iter().all(Option::is_none) {
         return Err(Error::Request(format!(
             "the model knows {}, but {} shows {}: no class in common; name other data or another model, or give the \
              classes of the data the model's names",
