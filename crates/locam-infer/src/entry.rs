@@ -38,9 +38,8 @@ impl<E: Element> Network<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Memory;
     use crate::stages::tests::random_state;
-    use crate::{Images, Pixels};
+    use crate::strips::tests::maps;
     use locam_arch::ArchName;
     use locam_kernels::testing::random_values;
     use locam_kernels::{Bf16, Isa};
@@ -49,17 +48,6 @@ mod tests {
     fn below(pixels: &[f32], size: Size, row: u32) -> Vec<f32> {
         let planes = pixels.chunks_exact(size.area() as usize);
         planes.flat_map(|plane| &plane[(row * size.width) as usize..]).copied().collect()
-    }
-
-    fn maps<E: Element>(network: &Network<E>, pixels: &[f32], size: Size) -> (Extent, Vec<f32>) {
-        let mut image = Images { count: 1, size, pixels: Pixels::Planes(pixels) };
-        let mut values = Vec::new();
-        let ready = |_, rows: &[E]| {
-            values.extend(rows.iter().map(|value| value.to_f32()));
-            Ok(())
-        };
-        let (extent, _) = network.run_in_bands(&mut image, &mut Memory::default(), ready).unwrap();
-        (extent, values)
     }
 
     /// The different rows at which passes begin, whatever is known; panics where one of them gives other values.

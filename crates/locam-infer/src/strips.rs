@@ -77,4 +77,4 @@ impl<E: Element> Network<E> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

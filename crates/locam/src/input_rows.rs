@@ -96,6 +96,7 @@ impl RgbRows for InputRows<'_> {
             // Whoever went on from here would not meet what was damaged above.
             self.input.kept.give_up();
         }
+        // They are there: this only borrows them.
         let (pixels, first) = scaled.rows(rows.start + top..rows.end + top)?;
         // Rows that are left out are never asked for, so none of them is there.
         Ok((pixels, first - top))

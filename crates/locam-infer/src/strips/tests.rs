@@ -14,7 +14,8 @@ fn cut(pixels: &[f32], size: Size, columns: &Range<u32>) -> Vec<f32> {
     pixels.chunks_exact(size.width as usize).flat_map(|row| &row[range.clone()]).copied().collect()
 }
 
-fn maps<E: Element>(network: &Network<E>, pixels: &[f32], size: Size) -> (Extent, Vec<f32>) {
+/// The last feature maps of an image in planes, and their extent.
+pub(crate) fn maps<E: Element>(network: &Network<E>, pixels: &[f32], size: Size) -> (Extent, Vec<f32>) {
     let mut image = Images { count: 1, size, pixels: Pixels::Planes(pixels) };
     let mut values = Vec::new();
     let ready = |_, rows: &[E]| {
