@@ -3,11 +3,13 @@
 # val list, and the test list is looked at once. Needs the data and the weights in $LOCAM_SHARED (default ../shared).
 #
 #   benchmarks/bccd.sh [RUN_FOLDER]
+#
+# LOCAM names the program, where it is built already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 shared="${LOCAM_SHARED:-../shared}"
 run="${1:-runs/bccd}"
-locam() { cargo run --quiet --release -- "$@"; }
+locam() { ${LOCAM:-cargo run --quiet --release --} "$@"; }
 
 locam train "$shared/data/bccd/BCCD" --classes WBC --background 1 --out "$run" \
   --weights "$shared/weights/resnet18_imagenet_f16.safetensors" --normalization imagenet \

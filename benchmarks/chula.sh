@@ -4,11 +4,13 @@
 # looked at once. All types of cells are one class. Needs the data and the weights in $LOCAM_SHARED (default ../shared).
 #
 #   benchmarks/chula.sh [RUN_FOLDER]
+#
+# LOCAM names the program, where it is built already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 shared="$(cd "${LOCAM_SHARED:-../shared}" && pwd)"
 run="${1:-runs/chula}"
-locam() { cargo run --quiet --release -- "$@"; }
+locam() { ${LOCAM:-cargo run --quiet --release --} "$@"; }
 
 fields="$run-fields"
 rm -rf "$fields"

@@ -4,12 +4,14 @@
 # (default ../shared), and python3 to unpack them.
 #
 #   benchmarks/omniglot.sh [RUN_FOLDER] [ALPHABET/CHARACTER]
+#
+# LOCAM names the program, where it is built already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 shared="${LOCAM_SHARED:-../shared}"
 run="${1:-runs/omniglot}"
 character="${2:-Greek/character20}"
-locam() { cargo run --quiet --release -- "$@"; }
+locam() { ${LOCAM:-cargo run --quiet --release --} "$@"; }
 
 pages="$run-pages"
 rm -rf "$pages"

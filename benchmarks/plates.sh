@@ -4,11 +4,13 @@
 # ../shared).
 #
 #   benchmarks/plates.sh [RUN_FOLDER]
+#
+# LOCAM names the program, where it is built already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 shared="${LOCAM_SHARED:-../shared}"
 run="${1:-runs/plates}"
-locam() { cargo run --quiet --release -- "$@"; }
+locam() { ${LOCAM:-cargo run --quiet --release --} "$@"; }
 
 locam train "$shared/data/plates" --background 2 --window 112 --jitter 0.2 --out "$run" \
   --weights "$shared/weights/resnet18_imagenet_f16.safetensors" --normalization imagenet \

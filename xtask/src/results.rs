@@ -26,7 +26,7 @@ const FIGURES: [(&str, &str); 14] = [
     ("/expected_calibration_error", "calibration error"),
 ];
 
-/// Replaces a section's table by the figures of an `evaluation.json`, or by a table that a script made (`.md`).
+/// Replaces a section's table by the figures of an `evaluation.json` or of the whole images of a `cross-validation.json`, or by a table that a script made (`.md`).
 pub(crate) fn record(section: &str, file: &str) -> Result<()> {
     let read = |path: &str| std::fs::read_to_string(path).with_context(|| format!("{path} can't be read"));
     let text = read(file)?;
@@ -54,6 +54,7 @@ fn replaced(text: &str, section: &str, table: &str) -> Result<String> {
 
 /// The figures of every class, as Markdown. What an evaluation does not define is left out.
 fn table(evaluation: &Value) -> Result<String> {
+    let evaluation = evaluation.get("located").unwrap_or(evaluation);
     let Some(classes) = evaluation["classes"].as_array().filter(|classes| !classes.is_empty()) else {
         bail!("the evaluation has no classes");
     };

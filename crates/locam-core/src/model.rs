@@ -36,14 +36,17 @@ pub struct ClassSpec {
     /// What margins (log-odds against all other classes) are divided by, so that their logistic is a probability.
     #[serde(default = "unscaled")]
     pub temperature: f64,
-    /// The margin, over the temperature, from which a place belongs to a region.
+    /// The margin, over the temperature, that a region reaches at its peak.
     pub threshold: f64,
+    /// The margin, over the temperature, along which regions are outlined; the threshold where it is not known or above that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contour: Option<f64>,
 }
 
 impl ClassSpec {
     /// A class as training leaves it: found wherever it is likelier than not.
     pub fn new(name: impl Into<String>, background: bool) -> Self {
-        Self { name: name.into(), background, temperature: unscaled(), threshold: 0.0 }
+        Self { name: name.into(), background, temperature: unscaled(), threshold: 0.0, contour: None }
     }
 }
 

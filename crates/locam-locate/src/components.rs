@@ -100,6 +100,7 @@ mod tests {
                 seen += 1;
                 let config = RegionConfig {
                     threshold: thresholds[number],
+                    contour: thresholds[number],
                     min_distance: 0.0,
                     min_drop: f64::INFINITY,
                     min_area: 0.0,

@@ -8,8 +8,10 @@ use std::collections::HashMap;
 /// What becomes a region. Lengths are in pixels of the image that the map's transform leads to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RegionConfig {
-    /// The margin (log-odds) from which a place belongs to a region; a finite number.
+    /// The margin (log-odds) that a region reaches at its peak.
     pub threshold: f64,
+    /// The margin from which a place belongs to a region; the threshold where this is above it.
+    pub contour: f64,
     /// Two peaks nearer than this are one object: half the size of an object is a good choice, 0 keeps all.
     pub min_distance: f64,
     /// By how much (log-odds) the weaker of two peaks must rise above the saddle between them to be an object of
@@ -22,21 +24,27 @@ pub struct RegionConfig {
     pub box_inset: f64,
 }
 
+impl RegionConfig {
+    fn contour(&self) -> f64 {
+        self.contour.min(self.threshold)
+    }
+}
+
 /// The regions of `class` in an image, from the map of its margin: strongest first, then from top to bottom and left
 /// to right.
 ///
 /// The map is interpolated bilinearly at eighths of its stride over the whole of `image`. Places at or above the
-/// threshold that touch, corners included, are one region, unless they hold several peaks which `min_distance` and
-/// `min_drop` tell apart; then each place goes to the peak that it leads up to (a watershed). Regions smaller than
-/// `min_area` are dropped, and after that those whose peak is nearer than `min_distance` to that of a stronger
-/// region (non-maximum suppression).
+/// contour that touch, corners included, are one region, unless they hold several peaks which `min_distance` and
+/// `min_drop` tell apart; then each place goes to the peak that it leads up to (a watershed). Regions whose peak is below the
+/// threshold and those smaller than `min_area` are dropped, and after that those whose peak is nearer than `min_distance` to
+/// that of a stronger region (non-maximum suppression).
 ///
-/// A region's peak is refined between the map's cells, its centroid is weighted with the margin above the threshold,
+/// A region's peak is refined between the map's cells, its centroid is weighted with the margin above the contour,
 /// and its area and extent count only what lies inside the image. Only places where the
-/// margin can reach the threshold are looked at: time and memory grow with what is found, and with the map's cells.
+/// margin can reach the contour are looked at: time and memory grow with what is found, and with the map's cells.
 pub fn find_regions(margin: &ScoreMap, class: ClassId, image: Size, config: &RegionConfig) -> Vec<Region> {
     let lattice = Lattice::new(margin, image);
-    let islands = Islands::new(margin, config.threshold);
+    let islands = Islands::new(margin, config.contour());
     let grid = |(island, extent): (usize, &Extent)| {
         let columns = lattice.columns.points_after(extent.columns.clone());
         let rows = lattice.rows.points_after(extent.rows.clone());
@@ -59,8 +67,9 @@ fn regions_of(
     image: Size,
     config: &RegionConfig,
 ) -> Vec<Region> {
-    basins(grid, config.threshold, config.min_distance, config.min_drop)
+    basins(grid, config.contour(), config.min_distance, config.min_drop)
         .iter()
+        .filter(|members| f64::from(grid.values()[members[0]]) >= config.threshold)
         .map(|members| region(grid, members, margin, class, image, config))
         .filter(|region| region.area >= config.min_area)
         .collect()
@@ -85,7 +94,7 @@ fn region(
 ) -> Region {
     let extent = members.iter().map(|&i| grid.cell(i)).fold(grid.cell(members[0]), Rect::union);
     let area = members.iter().map(|&i| grid.cell(i).area()).sum();
-    let excess = |i: usize| (f64::from(grid.values()[i]) - config.threshold) * grid.cell(i).area();
+    let excess = |i: usize| (f64::from(grid.values()[i]) - config.contour()) * grid.cell(i).area();
     let centroid = weighted_middle(grid, members, excess)
         .or_else(|| weighted_middle(grid, members, |i| grid.cell(i).area()))
         .unwrap_or_else(|| grid.point(members[0]));
@@ -155,7 +164,14 @@ mod tests {
     const STRIDE: f64 = 32.0;
 
     fn config(threshold: f64) -> RegionConfig {
-        RegionConfig { threshold, min_distance: 0.0, min_drop: 1.0, min_area: 0.0, box_inset: 0.0 }
+        RegionConfig {
+            threshold,
+            contour: f64::INFINITY,
+            min_distance: 0.0,
+            min_drop: 1.0,
+            min_area: 0.0,
+            box_inset: 0.0,
+        }
     }
 
     /// Cones of height 6 that reach 0 at `radius` pixels, on a ground of -4.
@@ -228,6 +244,21 @@ mod tests {
         assert_eq!((inside.top, inside.bottom), (extent.top + 6.0, extent.bottom - 6.0));
         assert!((least.height() - extent.height() / 2.0).abs() < 1e-9, "{least:?}");
         assert!(with(0.0, 6.0)[0].at_border);
+    }
+
+    #[test]
+    fn a_higher_threshold_leaves_the_regions_that_reach_it_as_they_are() {
+        let image = Size::new(640, 320);
+        let mut map = cones(image, &[(160.5, 160.5), (480.5, 160.5)], 90.0);
+        let weaker = map.values().iter().enumerate().map(|(i, &v)| if i % 20 < 10 { v.min(5.0) } else { v });
+        map = map.with_values(weaker.collect());
+        let low = find_regions(&map, ClassId(0), image, &config(0.0));
+        let with = |threshold| {
+            find_regions(&map, ClassId(0), image, &RegionConfig { contour: 0.0, ..config(threshold) })
+        };
+        assert_eq!((low.len(), with(4.9)), (2, low.clone()));
+        assert_eq!(with(5.1), low[..1]);
+        assert_eq!(with(-1.0), find_regions(&map, ClassId(0), image, &config(-1.0)));
     }
 
     #[test]

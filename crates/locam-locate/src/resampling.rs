@@ -52,6 +52,15 @@ impl Resamples {
         Self { images, draws: (0..count).map(draw).collect() }
     }
 
+    /// Draws sources instead of images, which are of the sources with these numbers (from 0 on): the images of one source are
+    /// drawn together.
+    pub fn of_sources(source_of: &[usize], count: usize, seed: u64) -> Self {
+        let sources = source_of.iter().max().map_or(0, |last| last + 1);
+        let expand = |times: Vec<u32>| source_of.iter().map(|&source| times[source]).collect();
+        let drawn = Self::new(sources, count, seed);
+        Self { images: source_of.len(), draws: drawn.draws.into_iter().map(expand).collect() }
+    }
+
     /// A statistic with its interval. It is given how often each image counts, and may be undefined (`None`); resamples
     /// on which it is are left out.
     pub fn estimate(&self, statistic: impl Fn(&[u32]) -> Option<f64>) -> Option<Estimate> {
@@ -97,6 +106,15 @@ mod tests {
         assert_eq!(draws(3), draws(3));
         assert_ne!(draws(3), draws(4));
         assert_ne!(draws(3)[0], draws(3)[1]);
+    }
+
+    #[test]
+    fn images_of_one_source_come_together() {
+        let found = Resamples::of_sources(&[0, 1, 0, 2], 50, 3);
+        let sources = Resamples::new(3, 50, 3);
+        for (times, of_source) in found.draws.iter().zip(&sources.draws) {
+            assert_eq!(*times, [0, 1, 0, 2].map(|source: usize| of_source[source]));
+        }
     }
 
     #[test]

@@ -145,8 +145,12 @@ fn read_spec(path: &Path) -> Result<ModelSpec, NetError> {
 }
 
 fn parse_spec(text: &str, path: &Path) -> Result<ModelSpec, NetError> {
-    let damaged =
-        |error: serde_json::Error| content_error(path, format!("it is no description of a model: {error}"));
+    let damaged = |error: serde_json::Error| {
+        let reason = format!(
+            "it is no description of a model ({error}); copy the model's folder anew, or train again"
+        );
+        content_error(path, reason)
+    };
     // The version is read first: a newer format may have other fields.
     let value: serde_json::Value = serde_json::from_str(text).map_err(damaged)?;
     match value.get("format").and_then(serde_json::Value::as_u64) {
@@ -163,14 +167,20 @@ fn parse_spec(text: &str, path: &Path) -> Result<ModelSpec, NetError> {
 /// A description whose numbers make sense.
 fn checked(spec: ModelSpec, path: &Path) -> Result<ModelSpec, NetError> {
     let senseless = |class: &&locam_core::ClassSpec| {
-        !(class.temperature.is_finite() && class.temperature > 0.0 && class.threshold.is_finite())
+        let levels = [Some(class.threshold), class.contour];
+        !(class.temperature.is_finite() && class.temperature > 0.0)
+            || !levels.into_iter().flatten().all(f64::is_finite)
     };
     match spec.classes.iter().find(senseless) {
         None => Ok(spec),
         Some(class) => {
             let reason = format!(
-                "its class {} has the temperature {} and the threshold {}, which make no sense; calibrate or train again",
-                class.name, class.temperature, class.threshold
+                "its class {} has the temperature {}, the threshold {} and the contour {}, which make no sense; calibrate or train \
+                 again",
+                class.name,
+                class.temperature,
+                class.threshold,
+                class.contour.unwrap_or(class.threshold)
             );
             Err(content_error(path, reason))
         }

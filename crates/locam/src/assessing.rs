@@ -1,12 +1,14 @@
 //! Annotated whole images beside what was found on them.
 
+use crate::locating::Levels;
 use crate::writing::{Entry, write_entries};
 use crate::{Error, Located, Locator};
 use locam_core::{ClassId, ClassSpec, Region, ScoreMap};
-use locam_data::{Dataset, ImageSource, Item, Label, Problem, Split};
-use locam_locate::{MatchRule, Matches, Truth, Verdict, find_regions, match_regions};
-use std::collections::BTreeMap;
+use locam_data::{Dataset, ImageSource, Item, Label, PatchStore, Problem, Split};
+use locam_locate::{MatchRule, Matches, Truth, find_regions, match_regions};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One annotated image with its maps.
 #[derive(Clone, Debug)]
@@ -42,6 +44,14 @@ pub fn annotated_items(data: &Dataset, split: Option<Split>) -> Result<Vec<&Item
         )));
     }
     Ok(items)
+}
+
+/// The annotated whole images that patches were cut from.
+pub(crate) fn items_of<'a>(data: &'a Dataset, store: Option<&Arc<PatchStore>>) -> Vec<&'a Item> {
+    let patches = store.map_or(&[][..], |store| store.patches());
+    let paths: BTreeSet<&Path> = patches.iter().map(|patch| patch.path.as_path()).collect();
+    let whole = data.items.iter().filter(|item| matches!(item.label, Label::Objects(_)));
+    whole.filter(|item| paths.contains(item.path.as_path())).collect()
 }
 
 /// How many images there are in each split that has any, in words.
@@ -140,16 +150,16 @@ pub(crate) const EVEN: f64 = 0.5;
 /// Bins of a reliability curve.
 pub(crate) const RELIABILITY_BINS: usize = 10;
 
-/// The regions of a class from some log-odds on, and which of them are objects.
+/// The regions of a class at some log-odds, and which of them are objects.
 pub(crate) fn matched_at(
     locator: &Locator,
     id: ClassId,
     class: &ClassSpec,
-    threshold: f64,
+    levels: Levels,
     one: &Assessed,
 ) -> (Vec<Region>, Matches) {
     let margin = &one.located.margins[id.0];
-    let config = locator.region_config(class, margin, threshold);
+    let config = locator.region_config(class, margin, levels);
     let regions = find_regions(margin, id, one.located.size, &config);
     let truths = truths_of(id, &one.truths);
     let matches = match_regions(&regions, &truths, match_rule(locator, margin));
@@ -159,23 +169,6 @@ pub(crate) fn matched_at(
 /// The objects of one class.
 pub(crate) fn truths_of(id: ClassId, truths: &[Truth]) -> Vec<Truth> {
     truths.iter().filter(|truth| truth.class == id).cloned().collect()
-}
-
-/// The scores of all regions of a class that are likelier than not, and whether they are objects.
-pub(crate) fn verdicts(
-    locator: &Locator,
-    id: ClassId,
-    class: &ClassSpec,
-    assessed: &[Assessed],
-) -> Vec<Verdict> {
-    let mut verdicts = Vec::new();
-    for one in assessed {
-        let (regions, matches) = matched_at(locator, id, class, 0.0, one);
-        let mut is_hit = vec![false; regions.len()];
-        matches.hits.iter().for_each(|&(region, _)| is_hit[region] = true);
-        verdicts.extend(regions.iter().zip(is_hit).map(|(region, hit)| Verdict { score: region.score, hit }));
-    }
-    verdicts
 }
 
 /// Annotated images as they are written and drawn.

@@ -1,9 +1,12 @@
 //! Choosing what turns maps into regions, on annotated images that take no part in a test.
 
 use crate::Locator;
-use crate::assessing::{Assessed, EVEN, RELIABILITY_BINS, is_annotated, matched_at, verdicts};
-use locam_core::{ClassId, ClassSpec, Point};
-use locam_locate::{Counts, Truth, Verdict, fit_temperature, middle_of_plateau, reliability};
+use crate::assessing::{Assessed, EVEN, RELIABILITY_BINS, is_annotated, match_rule, matched_at, truths_of};
+use crate::locating::Levels;
+use locam_core::{ClassId, ClassSpec, ModelSpec, Point};
+use locam_locate::{
+    Counts, ImageVerdicts, MatchRule, Truth, Verdict, fit_temperature, middle_of_plateau, reliability,
+};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -19,8 +22,12 @@ pub struct Calibration {
     pub temperature: f64,
     /// The chosen log-odds, margins over the temperature.
     pub threshold: f64,
-    /// F1 at it.
+    /// The chosen log-odds along which regions are outlined.
+    pub contour: f64,
+    /// F1 at both.
     pub f1: f64,
+    /// F1 at both where a hit is an overlap of at least a half with the object's box; `None` where no object has one.
+    pub overlap_f1: Option<f64>,
     /// F1 at the model's threshold before.
     pub f1_before: f64,
     /// The expected calibration error with the temperature.
@@ -29,10 +36,12 @@ pub struct Calibration {
     pub calibration_error_before: f64,
 }
 
-/// Margins, not yet over a temperature, that are tried as thresholds.
-fn candidates() -> Vec<f64> {
-    (-8..=48).map(|step| f64::from(step) * 0.25).collect()
-}
+/// The lowest margin, not yet over a temperature, that is tried as threshold and as contour.
+const LOWEST: f64 = -2.0;
+/// The highest one where nothing is found.
+const HIGHEST: f64 = 12.0;
+/// Steps from the lowest to the highest that is tried.
+const STEPS: u32 = 56;
 
 /// What [`calibrate`] chose.
 #[derive(Clone, Debug, Serialize)]
@@ -43,13 +52,31 @@ pub struct Calibrated {
     pub classes: Vec<Calibration>,
 }
 
-/// Chooses from annotated images where maps lie, and for every class the threshold of highest F1 and the temperature
-/// that makes the scores of regions the log-odds of their being objects.
+impl Calibrated {
+    /// Puts what was chosen, and where, into a model's description.
+    pub(crate) fn store_in(&self, spec: &mut ModelSpec, source: &str) {
+        for class in &mut spec.classes {
+            if let Some(chosen) = self.classes.iter().find(|chosen| chosen.class == class.name) {
+                class.threshold = chosen.threshold;
+                class.contour = Some(chosen.contour);
+                class.temperature = chosen.temperature;
+            }
+        }
+        spec.displacement = self.displacement;
+        // Older programs would take the new scores for the old.
+        spec.format = ModelSpec::FORMAT;
+        source.clone_into(&mut spec.provenance.thresholds_from);
+    }
+}
+
+/// Chooses from annotated images where maps lie, and for every class the threshold of highest F1, the contour along which
+/// regions fit objects best, and the temperature that makes the scores of regions the log-odds of their being objects.
 ///
 /// A network may answer beside an object: it was trained on patches whose map cells need not lie around their
 /// middle. The maps are moved by the median of the way from regions to the objects next to them.
-/// Several thresholds often give nearly the same F1; the middle of the longest such stretch is taken, since its
-/// ends are where other images would fall off. The temperature is fitted to the regions that are likelier than not,
+/// Each contour is tried with the threshold that is best for it, and judged by F1 and, where objects have boxes, F1 by an
+/// overlap of at least a half as well. Several thresholds, and several contours, often do about as well; the middle of the
+/// longest such stretch is taken, since its ends are where other images would fall off. The temperature is fitted to the regions that are likelier than not,
 /// found or not at the threshold, so that their probabilities tell more than what was kept.
 pub fn calibrate(locator: &Locator, assessed: &[Assessed]) -> Calibrated {
     let spec = &locator.model().spec;
@@ -59,7 +86,7 @@ pub fn calibrate(locator: &Locator, assessed: &[Assessed]) -> Calibrated {
         .sought_classes()
         .filter(|&(id, _)| is_annotated(id, assessed))
         .map(|(id, class)| Calibration {
-            f1_before: counts_at(locator, id, class, class.threshold, assessed).f1(),
+            f1_before: counts_at(locator, id, class, Levels::at(class.threshold, class), assessed).f1(),
             ..calibrate_class(locator, id, class, &moved)
         })
         .collect();
@@ -73,7 +100,7 @@ fn displacement(locator: &Locator, assessed: &[Assessed]) -> Point {
     let mut ways: Vec<Point> = Vec::new();
     for one in assessed {
         for (id, class) in locator.model().spec.sought_classes() {
-            let (regions, _) = matched_at(locator, id, class, 0.0, one);
+            let (regions, _) = matched_at(locator, id, class, Levels::EVEN, one);
             let near = locator.object_size(&one.located.margins[id.0]);
             let peers: Vec<Point> = one.truths.iter().filter(|truth| truth.class == id).map(middle).collect();
             for region in regions.iter().filter(|region| !region.at_border) {
@@ -124,14 +151,16 @@ fn moved(one: &Assessed, by: Point) -> Assessed {
 }
 
 fn calibrate_class(locator: &Locator, id: ClassId, class: &ClassSpec, assessed: &[Assessed]) -> Calibration {
-    let f1 = |threshold: f64| counts_at(locator, id, class, threshold, assessed).f1();
-    let swept: Vec<(f64, f64)> = candidates()
+    let levels = candidates(locator, id, class, assessed);
+    let tried: Vec<Outlined> = levels
         .par_iter()
-        .map(|margin| margin / class.temperature)
-        .map(|threshold| (threshold, f1(threshold)))
+        .map(|&contour| Outlined::new(locator, id, class, (contour, &levels), assessed))
         .collect();
-    let threshold = middle_of_plateau(&swept);
-    let before = verdicts(locator, id, class, assessed);
+    let fits: Vec<(f64, f64)> = tried.iter().map(|one| (one.levels.contour, one.fit())).collect();
+    let contour = middle_of_plateau(&fits);
+    let chosen = tried.into_iter().find(|one| one.levels.contour >= contour).expect("one of those tried");
+    let even = Levels { threshold: 0.0, ..chosen.levels };
+    let before = verdicts(locator, id, class, even, assessed);
     let factor = fit_temperature(&before);
     let over = |verdict: &Verdict| Verdict { score: verdict.score / factor, ..*verdict };
     let after: Vec<Verdict> = before.iter().map(over).collect();
@@ -140,12 +169,111 @@ fn calibrate_class(locator: &Locator, id: ClassId, class: &ClassSpec, assessed: 
     Calibration {
         class: class.name.clone(),
         temperature: class.temperature * factor,
-        threshold: threshold / factor,
-        f1: f1(threshold),
-        f1_before: f1(class.threshold),
+        threshold: chosen.levels.threshold / factor,
+        contour: chosen.levels.contour / factor,
+        f1: chosen.f1,
+        overlap_f1: chosen.overlap_f1,
+        f1_before: counts_at(locator, id, class, Levels::at(class.threshold, class), assessed).f1(),
         calibration_error: error(&after),
         calibration_error_before: error(&before),
     }
+}
+
+/// What is tried as threshold and as contour, over the temperature: up to the median score of the objects that are found, since
+/// from there on half of them would be lost.
+fn candidates(locator: &Locator, id: ClassId, class: &ClassSpec, assessed: &[Assessed]) -> Vec<f64> {
+    let found = verdicts(locator, id, class, Levels::EVEN, assessed);
+    let mut scores: Vec<f64> =
+        found.iter().filter(|verdict| verdict.hit).map(|verdict| verdict.score).collect();
+    scores.sort_by(f64::total_cmp);
+    let lowest = LOWEST / class.temperature;
+    let highest = scores.get(scores.len() / 2).copied().unwrap_or(HIGHEST / class.temperature);
+    (0..=STEPS).map(|step| lowest + (highest - lowest) * f64::from(step) / f64::from(STEPS)).collect()
+}
+
+/// The overlap from which a box counts as found.
+const HALF: f64 = 0.5;
+
+/// Regions along one contour, at the threshold that is best for them.
+struct Outlined {
+    levels: Levels,
+    f1: f64,
+    overlap_f1: Option<f64>,
+}
+
+impl Outlined {
+    fn new(
+        locator: &Locator,
+        id: ClassId,
+        class: &ClassSpec,
+        (contour, thresholds): (f64, &[f64]),
+        assessed: &[Assessed],
+    ) -> Self {
+        let all = Levels { threshold: contour, contour };
+        let (mut by_centroid, mut by_overlap, mut has_boxes) = (Found::default(), Found::default(), false);
+        for one in assessed {
+            let truths = truths_of(id, &one.truths);
+            let (regions, _) = matched_at(locator, id, class, all, one);
+            let rule = match_rule(locator, &one.located.margins[id.0]);
+            by_centroid.add(ImageVerdicts::new(&regions, &truths, rule));
+            by_overlap.add(ImageVerdicts::new(&regions, &truths, MatchRule::Overlap { iou: HALF }));
+            has_boxes |= truths.iter().any(|truth| truth.shape.rect().is_some());
+        }
+        let above = thresholds.iter().filter(|&&threshold| threshold >= contour);
+        let swept: Vec<(f64, f64)> =
+            above.map(|&threshold| (threshold, by_centroid.f1_from(threshold))).collect();
+        let threshold = middle_of_plateau(&swept);
+        Self {
+            levels: Levels { threshold, contour },
+            f1: by_centroid.f1_from(threshold),
+            overlap_f1: has_boxes.then(|| by_overlap.f1_from(threshold)),
+        }
+    }
+
+    fn fit(&self) -> f64 {
+        self.f1 + self.overlap_f1.unwrap_or(0.0)
+    }
+}
+
+/// Regions and objects of several images.
+#[derive(Default)]
+struct Found {
+    verdicts: Vec<Verdict>,
+    objects: usize,
+}
+
+impl Found {
+    fn add(&mut self, one: ImageVerdicts) {
+        self.verdicts.extend(one.verdicts);
+        self.objects += one.objects;
+    }
+
+    /// F1 of the regions of at least that score. A stronger region takes its object whether there are weaker ones or not.
+    fn f1_from(&self, threshold: f64) -> f64 {
+        let found: Vec<&Verdict> =
+            self.verdicts.iter().filter(|verdict| verdict.score >= threshold).collect();
+        let hits = found.iter().filter(|verdict| verdict.hit).count();
+        let counts =
+            Counts { true_positives: hits, false_positives: found.len() - hits, misses: self.objects - hits };
+        counts.f1()
+    }
+}
+
+/// The scores of all regions of a class at some log-odds, and whether they are objects.
+fn verdicts(
+    locator: &Locator,
+    id: ClassId,
+    class: &ClassSpec,
+    levels: Levels,
+    assessed: &[Assessed],
+) -> Vec<Verdict> {
+    let mut found = Found::default();
+    for one in assessed {
+        let (regions, _) = matched_at(locator, id, class, levels, one);
+        let rule = match_rule(locator, &one.located.margins[id.0]);
+        found.add(ImageVerdicts::new(&regions, &truths_of(id, &one.truths), rule));
+    }
+    found.verdicts
 }
 
 /// The right and the wrong of each sought class at the threshold that is best on these images, which is told as well.
@@ -154,8 +282,9 @@ pub(crate) fn best_counts(locator: &Locator, assessed: &[Assessed]) -> Vec<(Cali
     let moved: Vec<Assessed> = assessed.iter().map(|one| moved(one, by)).collect();
     let counts = |(id, class): (ClassId, &ClassSpec)| {
         let best = calibrate_class(locator, id, class, &moved);
-        let threshold = best.threshold * best.temperature / class.temperature;
-        let counts = counts_at(locator, id, class, threshold, &moved);
+        let in_its_own = |level: f64| level * best.temperature / class.temperature;
+        let levels = Levels { threshold: in_its_own(best.threshold), contour: in_its_own(best.contour) };
+        let counts = counts_at(locator, id, class, levels, &moved);
         (best, counts)
     };
     let sought = locator.model().spec.sought_classes();
@@ -166,12 +295,12 @@ fn counts_at(
     locator: &Locator,
     id: ClassId,
     class: &ClassSpec,
-    threshold: f64,
+    levels: Levels,
     assessed: &[Assessed],
 ) -> Counts {
     let mut counts = Counts::default();
     for one in assessed {
-        counts += matched_at(locator, id, class, threshold, one).1.counts();
+        counts += matched_at(locator, id, class, levels, one).1.counts();
     }
     counts
 }
@@ -246,8 +375,11 @@ mod tests {
         let class = &found.classes[0];
         let margin = class.threshold * class.temperature;
         // At the latest from 6.24 on a false cone is narrower than a third of an object and is dropped. The threshold is
-        // the middle of all that do so, up to 12, the highest that is tried.
-        assert!(margin > 6.24 && margin < 12.0 && (class.f1 - 1.0).abs() < 1e-9, "{class:?}");
+        // the middle of all that do so, up to 24, where the objects' cones end.
+        assert!(margin > 12.0 && margin < 18.0 && (class.f1 - 1.0).abs() < 1e-9, "{class:?}");
+        // A box of 40 pixels is a cone's at 14, and one with sides of more than 28 or less than 57 pixels is a hit.
+        let contour = class.contour * class.temperature;
+        assert!(contour > 8.8 && contour < margin && class.overlap_f1 == Some(1.0), "{class:?}");
         assert!(
             class.temperature > 5.0 && class.calibration_error < class.calibration_error_before,
             "{class:?}"

@@ -15,6 +15,7 @@ pub use rows::FigureRow;
 
 use crate::assessing::{Assessed, is_annotated, match_rule, matched_at, truths_of};
 use crate::leakage::SeenBefore;
+use crate::locating::Levels;
 use crate::pictures::{froc, patch_reliability, precision_recall, reliability_curves, write_plot};
 use crate::shortcuts::ShortcutFigures;
 use crate::{Error, Locator};
@@ -24,6 +25,7 @@ use locam_locate::{MatchRule, Resamples, Truth, strongest_point_in_truth};
 use locam_report::{confusion_plot, write_atomically};
 use maps::map_figures;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The seed of the resamples that intervals come from.
@@ -61,6 +63,17 @@ pub(crate) struct ClassImage {
     pub(crate) pointing: Option<bool>,
 }
 
+impl ClassImage {
+    /// The largest distance from an object, where the image has one that is known by a point.
+    fn radius(&self) -> Option<f64> {
+        let has_point = self.truths.iter().any(|truth| matches!(truth.shape, Shape::Point(_)));
+        match self.rule {
+            MatchRule::Centroid { radius } if has_point => Some(radius),
+            _ => None,
+        }
+    }
+}
+
 /// The figures of every class that the images annotate. Where they annotate none at all, those of every sought class:
 /// all that is found there is a false alarm.
 pub fn figures(locator: &Locator, assessed: &[Assessed], unreadable: usize) -> Evaluation {
@@ -94,12 +107,44 @@ pub fn figures(locator: &Locator, assessed: &[Assessed], unreadable: usize) -> E
     }
 }
 
+/// What a model found of every sought class on images, by the class's name.
+pub(crate) fn class_images(locator: &Locator, assessed: &[Assessed]) -> Vec<(String, Vec<ClassImage>)> {
+    let sought = locator.model().spec.sought_classes();
+    let images = |(id, class): (ClassId, &ClassSpec)| {
+        (class.name.clone(), assessed.iter().map(|one| class_image(locator, id, class, one)).collect())
+    };
+    sought.map(images).collect()
+}
+
+/// The figures of images that several models were searched with; images of one source (`units`, numbered from 0) are drawn
+/// together for the intervals.
+pub(crate) fn pooled_figures(
+    classes: &BTreeMap<String, Vec<ClassImage>>,
+    units: &[usize],
+    unreadable: usize,
+) -> Evaluation {
+    let resamples = Resamples::of_sources(units, Resamples::USUAL, SEED);
+    let is_annotated = |images: &[ClassImage]| images.iter().any(|image| !image.truths.is_empty());
+    let figures = classes
+        .iter()
+        .filter(|(_, images)| is_annotated(images))
+        .map(|(name, images)| class_figures(name, images, true, &resamples));
+    Evaluation {
+        images: units.len(),
+        unreadable,
+        radius: classes.values().flatten().find_map(ClassImage::radius).unwrap_or_default(),
+        classes: figures.collect(),
+        shortcuts: Vec::new(),
+        seen_before: SeenBefore::default(),
+    }
+}
+
 fn class_image(locator: &Locator, id: ClassId, class: &ClassSpec, one: &Assessed) -> ClassImage {
     let margin = &one.located.margins[id.0];
     let truths = truths_of(id, &one.truths);
     let regions: Vec<Region> =
         one.located.regions.iter().filter(|region| region.class == id).cloned().collect();
-    let (weaker, _) = matched_at(locator, id, class, class.threshold.min(0.0), one);
+    let (weaker, _) = matched_at(locator, id, class, Levels::at(class.threshold.min(0.0), class), one);
     let strongest = || strongest_point_in_truth(margin, one.located.size, &truths);
     ClassImage {
         candidates: with_weaker(&regions, weaker, class.threshold),

@@ -1,10 +1,12 @@
-//! Cross-validation: a model per fold, each tested on images that it never saw, and figures over all of them.
+//! Cross-validation: a model per fold, each tested on images that it never saw, and figures over all of them: of patches, and
+//! where there are whole images of what is found on these.
 //!
 //! Few labelled patches give few to test on, and the figures of a single split are mostly chance. Over all folds every
 //! patch is tested on once per repeat. Intervals come from resamples of whole sources, not of patches or folds: the
 //! predictions for one source are not independent, in whatever repeat they were made.
 
-use crate::evaluating::{PatchEvaluation, patch_figures, units};
+use crate::evaluating::{Evaluation, PatchEvaluation, patch_figures, units};
+use crate::fold_search::Searched;
 use crate::leakage::Checked;
 use crate::training::{Prepared, prepare_checked, split_plan, train_run};
 use crate::{Error, pictures, report};
@@ -14,6 +16,7 @@ use locam_net::{DeviceChoice, Model, Precision, Predictor};
 use locam_report::{confusion_plot, write_atomically};
 use locam_train::{Observer, Outcome, RunFolder, Start, TrainConfig, TrainError};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -63,6 +66,10 @@ pub struct CrossValidation {
     pub deviation: f64,
     /// The figures of all test patches together, with their intervals.
     pub pooled: PatchEvaluation,
+    /// Of annotated whole images, what is found on each by the model that never saw it, at the levels that are best on the
+    /// validation images of its fold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub located: Option<Evaluation>,
 }
 
 /// One fold before it is trained.
@@ -101,6 +108,7 @@ pub fn cross_validate(
     let config = run.config.to_toml()?;
     write_atomically(&run.folder.join("config.toml"), |file| file.write_all(config.as_bytes()))?;
     let (mut tested, mut figures, mut problems) = (Tested::default(), Vec::new(), Vec::new());
+    let mut searched = (!run.data.holds_patches()).then(Searched::default);
     let mut names = Vec::new();
     for (number, fold) in folds.iter().enumerate() {
         tell(&format!("{} ({} of {})", fold.name, number + 1, folds.len()));
@@ -116,12 +124,23 @@ pub fn cross_validate(
         figures.push(fold_figures(&fold.name, &prepared, &classified));
         tested.patches.extend(test.patches().iter().cloned());
         tested.classified.extend(classified);
+        if let Some(searched) = &mut searched {
+            searched.add_fold(&folder, &fold.config, &fold.data, &prepared)?;
+        }
         names = prepared.data.classes.iter().map(|class| class.name.clone()).collect();
         problems.extend(prepared.problems);
     }
+    let groups =
+        checked.data.items.iter().filter_map(|item| Some((item.path.as_path(), item.group.as_deref()?)));
+    let groups: BTreeMap<&Path, &str> = groups.collect();
+    let located = searched.map(|searched| {
+        let (located, unsearched) = searched.figures(&groups);
+        problems.extend(unsearched);
+        located
+    });
     problems.sort();
     problems.dedup();
-    let found = summary(run, &checked.data, figures, tested, &names);
+    let found = CrossValidation { located, ..summary(run, &groups, figures, tested, &names) };
     write(run, &found, &names)?;
     Ok(Some((found, problems)))
 }
@@ -213,13 +232,12 @@ fn fold_figures(name: &str, prepared: &Prepared, classified: &[Classified]) -> F
 
 fn summary(
     run: &CrossRun<'_>,
-    data: &Dataset,
+    groups: &BTreeMap<&Path, &str>,
     folds: Vec<FoldFigures>,
     tested: Tested,
     names: &[String],
 ) -> CrossValidation {
-    let groups = data.items.iter().filter_map(|item| Some((item.path.as_path(), item.group.as_deref()?)));
-    let units = units(&tested.patches, &groups.collect());
+    let units = units(tested.patches.iter().map(|patch| patch.path.as_path()), groups);
     let which = match run.repeats {
         1 => format!("each tested on by the model of {} that never saw it", run.folds),
         repeats => {
@@ -235,7 +253,13 @@ fn summary(
     let count = folds.len() as f64;
     let mean = folds.iter().map(|fold| fold.accuracy).sum::<f64>() / count;
     let squares = folds.iter().map(|fold| (fold.accuracy - mean).powi(2)).sum::<f64>();
-    CrossValidation { mean_accuracy: mean, deviation: (squares / (count - 1.0)).sqrt(), folds, pooled }
+    CrossValidation {
+        mean_accuracy: mean,
+        deviation: (squares / (count - 1.0)).sqrt(),
+        folds,
+        pooled,
+        located: None,
+    }
 }
 
 /// Writes `cross-validation.json`, the plots and `report.html`.

@@ -17,6 +17,7 @@ mod demo;
 mod demo_page;
 mod error;
 mod evaluating;
+mod fold_search;
 mod folding;
 mod images;
 mod in_order;

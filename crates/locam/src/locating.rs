@@ -88,6 +88,25 @@ impl Default for LocateOptions {
     }
 }
 
+/// The margins, over the temperature, that make regions of a class.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Levels {
+    /// What a region reaches at its peak.
+    pub(crate) threshold: f64,
+    /// From where on a place belongs to it; the threshold where this is above it.
+    pub(crate) contour: f64,
+}
+
+impl Levels {
+    /// Regions as likely as not, of places as likely as not.
+    pub(crate) const EVEN: Self = Self { threshold: 0.0, contour: 0.0 };
+
+    /// The class's own contour with a threshold.
+    pub(crate) fn at(threshold: f64, class: &ClassSpec) -> Self {
+        Self { threshold, contour: class.contour.unwrap_or(threshold) }
+    }
+}
+
 /// What was found on one image.
 #[derive(Clone, Debug)]
 pub struct Located {
@@ -302,7 +321,8 @@ impl Locator {
         sought
             .flat_map(|(id, class)| {
                 let margin = &margins[id.0];
-                let config = self.region_config(class, margin, threshold.unwrap_or(class.threshold));
+                let levels = Levels::at(threshold.unwrap_or(class.threshold), class);
+                let config = self.region_config(class, margin, levels);
                 find_regions(margin, id, size, &config)
             })
             .collect()
@@ -338,10 +358,11 @@ impl Locator {
     /// that covers less than a ninth of the object's square is debris or an edge, not an object. A map answers about a
     /// twentieth of an object beyond it. All three were chosen on training and validation images. What the regions are does
     /// not depend on the temperature. Of several scales the smallest objects count, or those that touch would be taken for one.
-    pub(crate) fn region_config(&self, class: &ClassSpec, margin: &ScoreMap, threshold: f64) -> RegionConfig {
+    pub(crate) fn region_config(&self, class: &ClassSpec, margin: &ScoreMap, levels: Levels) -> RegionConfig {
         let object = self.object_size(margin) / self.finest();
         RegionConfig {
-            threshold,
+            threshold: levels.threshold,
+            contour: levels.contour,
             min_distance: 0.75 * object,
             min_drop: 1.0 / class.temperature,
             min_area: (object / 3.0).powi(2),

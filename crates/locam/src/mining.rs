@@ -1,14 +1,14 @@
 //! Hard-negative mining: what a model takes for objects on its own training fields, and wrongly, is shown to it as background.
 
-use crate::assessing::{Assessed, assess, matched_at};
+use crate::assessing::{Assessed, assess, items_of, matched_at};
 use crate::calibrating::best_counts;
+use crate::locating::Levels;
 use crate::{Error, LocateOptions, Locator, Prepared, patch_plan, train_run};
 use locam_core::{ClassId, Region};
 use locam_data::{DEFAULT_MEMORY_BUDGET, Dataset, Item, Label, Patch, PatchStore, Problem, mined_patch};
 use locam_report::write_atomically;
 use locam_train::{Observer, Outcome, RunFolder, Start, TrainConfig, Weights};
 use serde::Serialize;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -130,12 +130,7 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     /// The images that the run's patches came from, which tell the parts whoever drew them.
     fn new(run: &MiningRun<'a>, prepared: &Prepared) -> Result<Self, Error> {
-        let of = |store: Option<&Arc<PatchStore>>| -> Vec<&'a Item> {
-            let patches = store.map_or(&[][..], |store| store.patches());
-            let paths: BTreeSet<&Path> = patches.iter().map(|patch| patch.path.as_path()).collect();
-            let whole = run.data.items.iter().filter(|item| matches!(item.label, Label::Objects(_)));
-            whole.filter(|item| paths.contains(item.path.as_path())).collect()
-        };
+        let of = |store| items_of(run.data, store);
         let parts = Self { train: of(Some(&prepared.data.train)), val: of(prepared.data.val.as_ref()) };
         if parts.train.is_empty() || parts.val.is_empty() {
             return Err(Error::Request(format!(
@@ -171,7 +166,7 @@ fn false_alarms(
             mined_patch(item, one.located.size, region.centroid, &plan, &wanted, background)
         };
         for (id, class) in spec.sought_classes() {
-            let (regions, matches) = matched_at(locator, id, class, 0.0, one);
+            let (regions, matches) = matched_at(locator, id, class, Levels::at(0.0, class), one);
             let hit = |place: usize| matches.hits.iter().any(|&(region, _)| region == place);
             let wrong = regions.iter().enumerate().filter(|&(place, _)| !hit(place));
             found.extend(wrong.filter_map(|(_, region)| Some((region.score, patch(region)?))));

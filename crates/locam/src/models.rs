@@ -2,8 +2,9 @@
 
 use crate::{Calibrated, Error};
 use locam_arch::ArchName;
-use locam_core::{ModelSpec, Size};
+use locam_core::Size;
 use locam_net::{Model, Stored, write_safetensors};
+use locam_train::RunFolder;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -49,7 +50,11 @@ fn describe(model: &Model) -> Result<(ArchName, usize, String), Error> {
         let role = if class.background {
             "background".to_owned()
         } else {
-            format!("threshold {:.2}, temperature {:.2}", class.threshold, class.temperature)
+            let contour = class.contour.unwrap_or(class.threshold);
+            format!(
+                "threshold {:.2}, contour {contour:.2}, temperature {:.2}",
+                class.threshold, class.temperature
+            )
         };
         let _ = writeln!(text, "class {} ({role})", class.name);
     }
@@ -83,8 +88,17 @@ pub fn export_weights(folder: &Path, out: &Path) -> Result<(), Error> {
 /// take.
 ///
 /// # Errors
-/// A folder without a sound model, files that can't be written.
+/// A folder without a sound model, one that is to be written over, files that can't be written.
 pub fn compact_model(folder: &Path, out: &Path) -> Result<u64, Error> {
+    let place = |path: &Path| path.canonicalize().ok();
+    if place(out)
+        .is_some_and(|out| [place(folder), place(&RunFolder::new(folder).best())].contains(&Some(out)))
+    {
+        return Err(Error::Request(format!(
+            "{} holds the model itself, which would lose digits; name another folder to write to",
+            out.display()
+        )));
+    }
     Model::load(folder)?.save_as(out, Stored::Half)?;
     Ok(Model::weights_bytes(out)?)
 }
@@ -95,15 +109,6 @@ pub fn compact_model(folder: &Path, out: &Path) -> Result<u64, Error> {
 /// A folder without a sound model, a file that can't be written.
 pub fn store_calibration(folder: &Path, chosen: &Calibrated, source: &str) -> Result<(), Error> {
     let mut model = Model::load(folder)?;
-    for class in &mut model.spec.classes {
-        if let Some(calibration) = chosen.classes.iter().find(|calibration| calibration.class == class.name) {
-            class.threshold = calibration.threshold;
-            class.temperature = calibration.temperature;
-        }
-    }
-    model.spec.displacement = chosen.displacement;
-    // Older programs would take the new scores for the old.
-    model.spec.format = ModelSpec::FORMAT;
-    source.clone_into(&mut model.spec.provenance.thresholds_from);
+    chosen.store_in(&mut model.spec, source);
     Ok(model.save_spec(folder)?)
 }

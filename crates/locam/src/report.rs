@@ -145,7 +145,12 @@ pub(crate) fn write_fold_report(
     names: &[String],
     out: &Path,
 ) -> Result<(), Error> {
-    let mut sections = figures::patch_sections(&found.pooled, names)?;
+    let mut sections = Vec::new();
+    if let Some(located) = &found.located {
+        sections.extend(class_sections(located));
+        sections.push(curves(located)?);
+    }
+    sections.extend(figures::patch_sections(&found.pooled, names)?);
     sections.push(figures::fold_section(found));
     sections.extend(images::of_patches(&found.pooled, names)?);
     sections.push(limits(found.pooled.patches, None));
@@ -159,7 +164,7 @@ pub(crate) fn write_fold_report(
             data.root.display(),
             found.pooled.patches
         ),
-        figures: figures::patch_headline(&found.pooled),
+        figures: found.located.as_ref().map_or_else(|| figures::patch_headline(&found.pooled), headline),
         sections,
         footer: footer(),
     };

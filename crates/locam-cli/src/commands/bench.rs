@@ -1,6 +1,6 @@
 use crate::args::{BenchArgs, BenchTaskArg};
 use crate::settings::parse;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use locam::{BenchPlan, BenchResult, BenchTask, Size, bench};
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -12,6 +12,10 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
         BenchTaskArg::Train => BenchTask::Train,
         BenchTaskArg::Image => BenchTask::Image,
     };
+    ensure!(
+        !(args.layers && task == BenchTask::Train),
+        "the layers of a training step are not timed; leave --layers out, or measure --task infer or image"
+    );
     let (width, height) = args.size.unwrap_or(task.usual_size());
     let result = bench(&BenchPlan {
         task,

@@ -1,4 +1,4 @@
-use super::assess::patch_table;
+use super::assess::{patch_table, table};
 use super::{check_folder, open_data, strictness};
 use crate::args::TrainArgs;
 use crate::progress::{Style, TrainingProgress, warn_of};
@@ -118,6 +118,9 @@ fn run_folds(args: &TrainArgs, data: &Dataset, config: &TrainConfig, folds: usiz
         }
         println!("mean {:.3}, standard deviation {:.3}", found.mean_accuracy, found.deviation);
         print!("{}", patch_table(&found.pooled));
+        if let Some(located) = &found.located {
+            print!("whole images, each searched by the model that never saw it: {}", table(located));
+        }
     }
     eprintln!("report: {}", args.out.join("report.html").display());
     Ok(ExitCode::SUCCESS)

@@ -48,6 +48,25 @@ fn settings_that_can_not_be() {
 }
 
 #[test]
+fn a_model_is_not_written_over_itself() {
+    let place = Workplace::new();
+    for class in ["cell", "none"] {
+        for number in 0..4 {
+            write_patch(&place.path(&format!("data/{class}/{number}.png")), [200, 100, number * 20], 64);
+        }
+    }
+    let quick = ["--arch", "squeezenet1_1", "--patch-size", "64", "--epochs", "1", "--val-fraction", "0"];
+    place.ok(&[&["train", "data", "--out", "run", "--test-fraction", "0"][..], &quick].concat());
+    let before = std::fs::read(place.path("run/best/model.safetensors")).unwrap();
+    for out in ["run", "run/best", "./run/"] {
+        let (code, _, message) = place.run(&["model", "compact", "run", out]);
+        assert!(code == 1 && message.contains("name another folder"), "{out}: {message}");
+    }
+    assert_eq!(std::fs::read(place.path("run/best/model.safetensors")).unwrap(), before);
+    place.ok(&["model", "compact", "run", "small"]);
+}
+
+#[test]
 fn models_that_are_none() {
     let place = Workplace::new();
     write_patch(&place.path("a.png"), [200, 100, 100], 300);

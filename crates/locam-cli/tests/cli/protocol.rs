@@ -54,6 +54,30 @@ fn folds_test_every_patch_once_and_carry_on() {
 }
 
 #[test]
+fn folds_of_whole_images_search_each_by_the_model_that_never_saw_it() {
+    let place = Workplace::new();
+    let smears = ["data", "smears", "--out", "fields", "--boxes", "all", "--size", "640x480"];
+    place.ok(&[&smears[..], &["--fields", "9", "--white-cells", "3"]].concat());
+    let train =
+        ["train", "fields", "--out", "two", "--folds", "2", "--window", "128", "--val-fraction", "0.3"];
+    let train = [&train[..], &QUICK[..]].concat();
+    let (table, _) = place.ok(&train);
+    assert!(table.contains("9 images; figures"), "{table}");
+    let found = json(&place.path("two/cross-validation.json"));
+    let (located, class) = (&found["located"], &found["located"]["classes"][0]);
+    let count = |key: &str| class[key].as_u64().unwrap();
+    assert_eq!((located["images"].as_u64(), class["class"].as_str()), (Some(9), Some("WBC")));
+    assert_eq!(count("hits") + count("misses"), 27);
+    let report = std::fs::read_to_string(place.path("two/report.html")).unwrap();
+    assert!(report.contains("27 objects are marked"));
+
+    // Nothing that was chosen on a fold is left in its model, so the same is found again.
+    assert_eq!(place.ok(&[&train[..], &["--resume"]].concat()).0, table);
+    let model = json(&place.path("two/fold-1/best/model.json"));
+    assert_eq!(model["provenance"]["thresholds_from"], "");
+}
+
+#[test]
 fn folds_that_can_not_be_are_refused_before_any_work() {
     let place = smears();
     let data = place.path("smears/ALL_IDB2/img");

@@ -120,7 +120,7 @@ pub fn evaluate_patches(
     let logits = locam_train::predict(locator.predictor(), &store, &loader)?;
     let classified: Vec<Classified> =
         logits.iter().enumerate().map(|(i, row)| Classified::from_logits(store.class_of(i).0, row)).collect();
-    let units = units(store.patches(), &groups);
+    let units = units(store.patches().iter().map(|patch| patch.path.as_path()), &groups);
     let names: Vec<String> = known.iter().map(|class| class.name.clone()).collect();
     let mut evaluation = figures(which, &names, &classified, &units);
     evaluation.seen_before = seen_before(model_folder, &items)?;
@@ -200,14 +200,13 @@ pub(crate) fn run_folder(model_folder: &Path) -> Option<RunFolder> {
     candidates.into_iter().flatten().map(RunFolder::new).find(|run| run.manifest().is_file())
 }
 
-/// For each patch the number of its source: patches of one source are drawn together.
-pub(crate) fn units(patches: &[Patch], groups: &BTreeMap<&Path, &str>) -> Vec<usize> {
+/// For each file the number of its source: what is of one source is drawn together.
+pub(crate) fn units<'a>(files: impl Iterator<Item = &'a Path>, groups: &BTreeMap<&Path, &str>) -> Vec<usize> {
     let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
-    patches
-        .iter()
-        .map(|patch| {
-            let alone = || format!("image {}", patch.path.display());
-            let key = groups.get(patch.path.as_path()).map_or_else(alone, |group| format!("group {group}"));
+    files
+        .map(|path| {
+            let alone = || format!("image {}", path.display());
+            let key = groups.get(path).map_or_else(alone, |group| format!("group {group}"));
             let next = numbers.len();
             *numbers.entry(key).or_insert(next)
         })
@@ -221,12 +220,10 @@ pub(crate) fn figures(
     patches: &[Classified],
     units: &[usize],
 ) -> PatchEvaluation {
-    let sources = units.iter().max().map_or(0, |last| last + 1);
-    let resamples = Resamples::new(sources, Resamples::USUAL, SEED);
-    let times_of = |times: &[u32]| -> Vec<u32> { units.iter().map(|&unit| times[unit]).collect() };
+    let resamples = Resamples::of_sources(units, Resamples::USUAL, SEED);
     let classes = names.len();
-    let matrix = |times: &[u32]| confusion(patches, classes, &times_of(times));
-    let once = matrix(&vec![1; sources]);
+    let matrix = |times: &[u32]| confusion(patches, classes, times);
+    let once = matrix(&vec![1; patches.len()]);
     let rankings: Vec<RocRanking> = (0..classes)
         .filter(|&class| once.row_total(class) > 0)
         .map(|class| RocRanking::new(patches, class))
@@ -235,8 +232,8 @@ pub(crate) fn figures(
     let error = |times: &[u32]| {
         let drawn: Vec<Classified> = patches
             .iter()
-            .zip(times_of(times))
-            .flat_map(|(patch, times)| std::iter::repeat_n(patch.clone(), times as usize))
+            .zip(times)
+            .flat_map(|(patch, &times)| std::iter::repeat_n(patch.clone(), times as usize))
             .collect();
         (!drawn.is_empty()).then(|| top_label_reliability(&drawn, BINS).expected_calibration_error)
     };
@@ -251,7 +248,7 @@ pub(crate) fn figures(
         patches: patches.len(),
         accuracy: resamples.estimate(|times| Some(matrix(times).accuracy())),
         balanced_accuracy: resamples.estimate(|times| matrix(times).balanced_accuracy()),
-        area_under_curve: resamples.estimate(|times| mean_area(&rankings, &times_of(times))),
+        area_under_curve: resamples.estimate(|times| mean_area(&rankings, times)),
         expected_calibration_error: resamples.estimate(error),
         classes: (0..classes).map(class).collect(),
         confusion: (0..classes)
