@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Five-fold cross-validation, so that every annotated image is tested on once, by a model that never saw it: BCCD's white cells
-# by the recipe of bccd.sh (its test list takes no part), Chula's red cells by that of chula.sh, and generated patches in
-# ALL-IDB2's layout by the lab's plain recipe. Thresholds are chosen on a seventh of each fold's other images. Writes its
-# tables into docs/results.md. Needs the data and the weights in $LOCAM_SHARED (default ../shared).
+# by the recipe of bccd.sh (its test list takes no part), and generated patches in ALL-IDB2's layout by the lab's plain recipe.
+# Thresholds are chosen on a seventh of each fold's other images. Writes its tables into docs/results.md. Needs the data and the
+# weights in $LOCAM_SHARED (default ../shared).
 #
 #   benchmarks/folds.sh [RUN_FOLDER]
 #
@@ -17,23 +17,6 @@ tuned="$weights --normalization imagenet --schedule cosine --flips --turns"
 
 locam train "$shared/data/bccd/BCCD" --folds 5 --classes WBC --background 1 $tuned --epochs 6 --out "$run/bccd"
 cargo xtask results bccd-folds "$run/bccd/cross-validation.json"
-
-# The fields that chula.sh trains on and chooses by, each with its points.
-fields="$run-fields"
-rm -rf "$fields"
-mkdir -p "$fields"
-number=0
-for points in "$shared"/data/chula-rbc/*.txt; do
-  if [ "$(grep -c . "$points")" -lt 70 ]; then continue; fi
-  number=$((number + 1))
-  if [ $((number % 4)) -eq 0 ]; then continue; fi
-  name="$(basename "$points" .txt)"
-  cp "$shared/data/chula-rbc/$name.jpg" "$fields"
-  awk 'NF { print $1, $2, "red-cell" }' "$points" >"$fields/$name.txt"
-done
-locam train "$fields" --folds 5 --window 48 --background 60 --patch-size 225 --patch-object-size 40 $tuned --epochs 3 \
-  --out "$run/chula"
-cargo xtask results chula-folds "$run/chula/cross-validation.json"
 
 locam data smears --out "$run-smears" --fields 0 --patches 260 --stains all --cell-scales 0.8,1,1.25 --seed 23
 locam train "$run-smears/ALL_IDB2" --folds 5 $weights --epochs 15 --out "$run/all-idb2" >"$run/all-idb2.txt"

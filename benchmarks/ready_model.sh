@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The ready model of models/white-cells, from random weights: first on generated smears of six stains and three
 # magnifications, then on the train list of BCCD beside generated fields without white cells, and once more with what was wrongly
-# found on these. Threshold, contour, temperature and displacement are chosen on BCCD's val list and other such fields, and
-# BCCD's test list is looked at once. Needs the data in $LOCAM_SHARED (default ../shared).
+# found on these. Threshold, contour, temperature and displacement are chosen on BCCD's val list, and its
+# test list is looked at once. Needs the data in $LOCAM_SHARED (default ../shared).
 #
 #   benchmarks/ready_model.sh [RUN_FOLDER] [MODEL_FOLDER]
 #
@@ -18,22 +18,25 @@ smears() { locam data smears --out "$run/$1" --stains all --boxes "$2" --fields 
 smears generated train 108 0.55,0.8,1.1 1
 smears generated val 18 0.55,0.8,1.1 2
 
-# BCCD's white cells are as large as a generator's at 1.4 to 1.9. Its two lists and fields without white cells become one data set.
+# BCCD's white cells are as large as a generator's at 1.4 to 1.9. Its two lists (not the third) and fields without white
+# cells become one data set.
 smears joint train 72 1,1.4,1.9 52 --white-cells 0
 smears joint val 36 1,1.4,1.9 54 --white-cells 0
-cp "$bccd"/Annotations/* "$run/joint/Annotations"
-cp "$bccd"/JPEGImages/* "$run/joint/JPEGImages"
 for list in train val; do
-  cat "$bccd/ImageSets/Main/$list.txt" >> "$run/joint/ImageSets/Main/$list.txt"
+  while read -r image; do
+    cp "$bccd/Annotations/$image.xml" "$run/joint/Annotations"
+    cp "$bccd/JPEGImages/$image.jpg" "$run/joint/JPEGImages"
+    echo "$image" >> "$run/joint/ImageSets/Main/$list.txt"
+  done <"$bccd/ImageSets/Main/$list.txt"
 done
 
 # Objects of a patch of 128 are about 110 pixels wide: BCCD's at 0.57 of their size, and 0.55 to 1.1 of a lymphocyte of 100.
 recipe="--classes WBC --arch mobilenet_v2 --patch-size 128 --augment microscopy --schedule cosine --weight-decay 0.0001"
 locam train "$run/generated" $recipe --window 128 --background 18 \
   --epochs 8 --learning-rate 0.05 --warmup-epochs 1 --out "$run/first"
-locam train "$run/joint" $recipe --window 224 --background 2 --mine 300 \
-  --weights "$run/first/best/model.safetensors" --epochs 8 --learning-rate 0.02 --out "$run/second"
+locam train "$run/joint" $recipe --window 224 --background 3 --mine 200 \
+  --weights "$run/first/best/model.safetensors" --epochs 12 --learning-rate 0.01 --warmup-epochs 1 --out "$run/second"
 
 locam model compact "$run/second/mined" "$model"
-locam calibrate --model "$model" "$run/joint" --split val
+locam calibrate --model "$model" "$bccd" --split val
 locam evaluate --model "$model" "$bccd" --split test --object-size auto --out "$run/test"

@@ -91,6 +91,29 @@ fn voc_clamps_boxes_and_names_bad_ones() {
 }
 
 #[test]
+fn voc_leaves_out_what_no_list_names_where_there_is_a_training_list() {
+    let boxed = |name: &str| VOC.replace("a.png", name);
+    let files = [boxed("a.png"), boxed("b.png"), boxed("c.png")];
+    let all = [
+        ("JPEGImages/a.jpg", ""),
+        ("JPEGImages/b.jpg", ""),
+        ("JPEGImages/c.jpg", ""),
+        ("Annotations/a.xml", &files[0]),
+        ("Annotations/b.xml", &files[1]),
+        ("Annotations/c.xml", &files[2]),
+        ("ImageSets/Main/val.txt", "b\n"),
+    ];
+    let splits = |data: &Dataset| data.items.iter().map(|item| item.split).collect::<Vec<_>>();
+    assert_eq!(splits(&open(&tree(&all))), [None, Some(Split::Val), None]);
+    let data = open(&tree(&[&all[..], &[("ImageSets/Main/train.txt", "a\n")]].concat()));
+    assert_eq!(splits(&data), [Some(Split::Train), Some(Split::Val)]);
+    let left_out =
+        |problem: &&locam_data::Problem| problem.message.starts_with("1 annotated images are in no list");
+    let problem = data.problems.iter().find(left_out).unwrap();
+    assert!(problem.path.ends_with("ImageSets/Main/train.txt"), "{problem:?}");
+}
+
+#[test]
 fn yolo_coco_csv_and_points() {
     let data = open(&tree(&[
         ("images/train/a.png", ""),

@@ -76,8 +76,8 @@ impl Calibrated {
 /// middle. The maps are moved by the median of the way from regions to the objects next to them.
 /// Each contour is tried with the threshold that is best for it, and judged by F1 and, where objects have boxes, F1 by an
 /// overlap of at least a half as well. Several thresholds, and several contours, often do about as well; the middle of the
-/// longest such stretch is taken, since its ends are where other images would fall off. The temperature is fitted to the regions that are likelier than not,
-/// found or not at the threshold, so that their probabilities tell more than what was kept.
+/// longest such stretch is taken, since its ends are where other images would fall off. The temperature is fitted to the
+/// regions that are likelier than not, found or not at the threshold, so that their probabilities tell more than what was kept.
 pub fn calibrate(locator: &Locator, assessed: &[Assessed]) -> Calibrated {
     let spec = &locator.model().spec;
     let by = displacement(locator, assessed);

@@ -21,7 +21,7 @@ pub(super) fn fits(tree: &Tree) -> bool {
 pub(super) fn read(tree: &Tree) -> Result<Found, DataError> {
     let mut found = Found::default();
     let images = tree.images_by_stem();
-    let splits = split_lists(tree)?;
+    let Lists { splits, training } = Lists::read(tree)?;
     let mut read: Vec<Annotation> = Vec::new();
     for path in tree.with_extension("xml") {
         match annotation(path, &images, &mut found.problems) {
@@ -31,33 +31,56 @@ pub(super) fn read(tree: &Tree) -> Result<Found, DataError> {
     }
     let names: BTreeSet<&String> = read.iter().flat_map(|a| a.objects.iter().map(|(name, _)| name)).collect();
     found.classes = names.into_iter().cloned().collect();
+    let mut unlisted = 0;
     for Annotation { image, objects } in read {
         let id =
             |name: &String| ClassId(found.classes.iter().position(|known| known == name).unwrap_or_default());
         let objects = objects.iter().map(|(name, rect)| Object { class: id(name), shape: Shape::Box(*rect) });
         let label = Label::Objects(objects.collect());
         let split = splits.get(&stem(&image)).copied().or_else(|| tree.split_of(&image));
+        if split.is_none() && training.is_some() {
+            unlisted += 1;
+            continue;
+        }
         let group = Some(tree.parts(&image).join("/"));
         found.items.push(Item { path: image, label, split, group });
+    }
+    // They may be what somebody keeps for a test.
+    if let Some(list) = training.filter(|_| unlisted > 0) {
+        let message = format!(
+            "{unlisted} annotated images are in no list beside it and are left out; list them to use them"
+        );
+        found.skip(list, message);
     }
     Ok(found)
 }
 
-/// The lists `ImageSets/Main/train.txt` and the like, by image name. Lists that join others, such as `trainval`, are
-/// no split.
-fn split_lists(tree: &Tree) -> Result<BTreeMap<String, Split>, DataError> {
-    let mut splits = BTreeMap::new();
-    for path in
-        tree.with_extension("txt").filter(|path| tree.parts(path).iter().any(|part| part == "ImageSets"))
-    {
-        let Some(split) = split_named(&stem(path)) else { continue };
-        for line in read_text(path)?.lines() {
-            if let Some(name) = line.split_whitespace().next() {
-                splits.insert(name.to_owned(), split);
+/// The lists `ImageSets/Main/train.txt` and the like.
+struct Lists {
+    /// By image name.
+    splits: BTreeMap<String, Split>,
+    /// The one of training images.
+    training: Option<PathBuf>,
+}
+
+impl Lists {
+    /// Lists that join others, such as `trainval`, are no split.
+    fn read(tree: &Tree) -> Result<Self, DataError> {
+        let mut lists = Self { splits: BTreeMap::new(), training: None };
+        let is_list = |path: &&PathBuf| tree.parts(path).iter().any(|part| part == "ImageSets");
+        for path in tree.with_extension("txt").filter(is_list) {
+            let Some(split) = split_named(&stem(path)) else { continue };
+            if split == Split::Train {
+                lists.training = Some(path.clone());
+            }
+            for line in read_text(path)?.lines() {
+                if let Some(name) = line.split_whitespace().next() {
+                    lists.splits.insert(name.to_owned(), split);
+                }
             }
         }
+        Ok(lists)
     }
-    Ok(splits)
 }
 
 /// Reads one file; objects without a sound box become problems of their own.

@@ -75,6 +75,10 @@ impl Drawing for Curves<'_> {
         if self.classes.is_empty() {
             return Ok(());
         }
-        legend(canvas, &mut chart, SeriesLabelPosition::LowerLeft)
+        let mut bins = self.classes.iter().flat_map(|(_, bins)| bins.iter());
+        // Confident mistakes lie where the legend would be.
+        let covered = bins.any(|bin| bin.hit_rate < 0.25 && bin.probability < 0.9);
+        let place = if covered { SeriesLabelPosition::UpperLeft } else { SeriesLabelPosition::LowerLeft };
+        legend(canvas, &mut chart, place)
     }
 }
