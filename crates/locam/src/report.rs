@@ -158,11 +158,15 @@ pub(crate) fn write_fold_report(
         title: format!("Cross-validation on {}", name(&data.root)),
         intro: format!(
             "{} models, each trained on all but one part of the patches of {} and tested on that part: {} answers, each of a model \
-             that never saw the patch or its source. Every figure has the interval in which 95 of 100 repetitions on \
+             that never saw the patch or its source.{} Every figure has the interval in which 95 of 100 repetitions on \
              other patches of the same kind would lie.",
             found.folds.len(),
             data.root.display(),
-            found.pooled.patches
+            found.pooled.patches,
+            found.located.as_ref().map_or_else(String::new, |located| format!(
+                " So were {} whole images searched.",
+                located.images
+            ))
         ),
         figures: found.located.as_ref().map_or_else(|| figures::patch_headline(&found.pooled), headline),
         sections,

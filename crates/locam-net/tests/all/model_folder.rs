@@ -85,7 +85,10 @@ fn damaged_descriptions_are_told_apart() {
         "{error}"
     );
     let error = error_after(|text| text.replacen("\"temperature\": 1.0", "\"temperature\": -1.0", 1));
-    assert!(error.contains("its class class 0 has the temperature -1 and the threshold 0"), "{error}");
+    assert!(
+        error.contains("its class class 0 has the temperature -1, the threshold 0 and the contour 0"),
+        "{error}"
+    );
     let error = error_after(|text| text.replace("squeezenet1_1", "squeezenet9"));
     assert!(error.contains("unknown architecture `squeezenet9`"), "{error}");
 }
