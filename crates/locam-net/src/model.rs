@@ -167,9 +167,8 @@ fn parse_spec(text: &str, path: &Path) -> Result<ModelSpec, NetError> {
 /// A description whose numbers make sense.
 fn checked(spec: ModelSpec, path: &Path) -> Result<ModelSpec, NetError> {
     let senseless = |class: &&locam_core::ClassSpec| {
-        let levels = [Some(class.threshold), class.contour];
-        !(class.temperature.is_finite() && class.temperature > 0.0)
-            || !levels.into_iter().flatten().all(f64::is_finite)
+        let numbers = [Some(class.temperature), Some(class.threshold), class.contour];
+        class.temperature <= 0.0 || !numbers.into_iter().flatten().all(f64::is_finite)
     };
     match spec.classes.iter().find(senseless) {
         None => Ok(spec),
