@@ -26,7 +26,8 @@ const FIGURES: [(&str, &str); 14] = [
     ("/expected_calibration_error", "calibration error"),
 ];
 
-/// Replaces a section's table by the figures of an `evaluation.json` or of the whole images of a `cross-validation.json`, or by a table that a script made (`.md`).
+/// Replaces a section's table by the figures of an `evaluation.json`, by those of the whole images of a
+/// `cross-validation.json`, or by a table that a script made (`.md`).
 pub(crate) fn record(section: &str, file: &str) -> Result<()> {
     let read = |path: &str| std::fs::read_to_string(path).with_context(|| format!("{path} can't be read"));
     let text = read(file)?;

@@ -1,5 +1,6 @@
 //! Looking into, exporting and adjusting models.
 
+use crate::locating::Levels;
 use crate::{Calibrated, Error};
 use locam_arch::ArchName;
 use locam_core::Size;
@@ -50,7 +51,7 @@ fn describe(model: &Model) -> Result<(ArchName, usize, String), Error> {
         let role = if class.background {
             "background".to_owned()
         } else {
-            let contour = class.contour.unwrap_or(class.threshold);
+            let contour = Levels::at(class.threshold, class).contour;
             format!(
                 "threshold {:.2}, contour {contour:.2}, temperature {:.2}",
                 class.threshold, class.temperature
