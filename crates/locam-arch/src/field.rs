@@ -1,5 +1,5 @@
 use crate::{Graph, Node, Op};
-use locam_core::MapTransform;
+use locam_core::{MapTransform, Point};
 
 /// Where in the image a node's cells look: the arithmetic of receptive fields (Araujo, Norris, Sim, "Computing
 /// Receptive Fields of Convolutional Neural Networks", 2019, <https://distill.pub/2019/computing-receptive-fields>).
@@ -9,23 +9,30 @@ pub struct Field {
     pub size: u32,
     /// Pixels from one cell's field to the next one's.
     pub stride: u32,
-    /// Image coordinate, along x as along y, of the centre of the first cell's field.
-    pub first_center: f64,
+    /// The centre of the first cell's field, in the image.
+    pub first_center: Point,
 }
 
 impl Field {
     /// The image itself.
-    const INPUT: Self = Self { size: 1, stride: 1, first_center: 0.5 };
+    const INPUT: Self = Self { size: 1, stride: 1, first_center: Point::new(0.5, 0.5) };
 
     /// The field behind a window of `kernel` that steps by `stride` over an input padded by `padding`.
     #[must_use]
     fn behind_window(self, kernel: usize, stride: usize, padding: usize) -> Self {
-        let step = f64::from(self.stride);
+        let inwards = (kernel as f64 - 1.0) / 2.0 - padding as f64;
         Self {
             size: self.size + (kernel as u32 - 1) * self.stride,
             stride: self.stride * stride as u32,
-            first_center: self.first_center + ((kernel as f64 - 1.0) / 2.0 - padding as f64) * step,
+            ..self.moved(inwards, inwards)
         }
+    }
+
+    /// The field of cells so many columns to the right and rows below.
+    #[must_use]
+    fn moved(self, columns: f64, rows: f64) -> Self {
+        let (step, Point { x, y }) = (f64::from(self.stride), self.first_center);
+        Self { first_center: Point::new(x + columns * step, y + rows * step), ..self }
     }
 
     /// The field where branches meet: the larger one.
@@ -35,7 +42,7 @@ impl Field {
     fn joined(self, other: Self) -> Self {
         assert_eq!(self.stride, other.stride, "branches of different stride meet");
         assert!(
-            (self.first_center - other.first_center).abs() < 1e-9,
+            self.first_center.distance(other.first_center) < 1e-9,
             "branches that start at different places meet"
         );
         if other.size > self.size { other } else { self }
@@ -45,12 +52,19 @@ impl Field {
     pub(crate) fn of_nodes(nodes: &[Node]) -> Vec<Self> {
         let mut fields: Vec<Self> = Vec::with_capacity(nodes.len());
         for node in nodes {
-            let joined = node.inputs.iter().map(|input| fields[input.0]).reduce(Self::joined);
-            let before = joined.unwrap_or(Self::INPUT);
+            let inputs = node.inputs.iter().map(|input| fields[input.0]);
+            let before = match node.op {
+                // The first of its inputs has the first of its cells.
+                Op::Interleave(_) => inputs.clone().next(),
+                _ => inputs.reduce(Self::joined),
+            };
+            let before = before.unwrap_or(Self::INPUT);
             fields.push(match &node.op {
                 Op::Conv2d(conv) => before.behind_window(conv.kernel, conv.stride, conv.padding),
                 Op::MaxPool(pool) => before.behind_window(pool.kernel, pool.stride, pool.padding),
-                Op::Input | Op::BatchNorm { .. } | Op::Relu | Op::Relu6 | Op::Add | Op::Concat => before,
+                Op::Interleave(steps) => Self { stride: before.stride / *steps as u32, ..before },
+                Op::Skip { rows, columns } => before.moved(*columns as f64, *rows as f64),
+                _ => before,
             });
         }
         fields
@@ -58,7 +72,10 @@ impl Field {
 
     /// The transform from the node's map to the image.
     pub fn map_transform(self) -> MapTransform {
-        MapTransform::uniform(self.first_center, f64::from(self.stride))
+        MapTransform {
+            first_center: self.first_center,
+            stride: Point::new(self.stride.into(), self.stride.into()),
+        }
     }
 }
 
@@ -82,6 +99,7 @@ impl Graph {
 #[cfg(test)]
 mod tests {
     use crate::ArchName;
+    use locam_core::Point;
 
     /// Strides and receptive fields as published with the paper named above, first centres by hand. For `ResNet`-50 the
     /// paper has 483, with the stride in the bottleneck's first convolution; with it in the second, as here, each of
@@ -100,7 +118,8 @@ mod tests {
         for (name, size, stride, first_center) in cases {
             let field = name.graph().field();
             assert_eq!((field.size, field.stride), (size, stride), "{name}");
-            assert!((field.first_center - first_center).abs() < 1e-9, "{name}: {}", field.first_center);
+            let off = field.first_center.distance(Point::new(first_center, first_center));
+            assert!(off < 1e-9, "{name}: {:?}", field.first_center);
         }
     }
 }

@@ -87,6 +87,16 @@ pub enum Op {
     Add,
     /// Inputs stacked along the channels.
     Concat,
+    /// The input without its first rows and columns.
+    Skip {
+        /// Rows that are left out.
+        rows: usize,
+        /// Columns that are left out.
+        columns: usize,
+    },
+    /// The maps whose every so many-th cell along both axes the inputs have: the first input from the first cell on, the next from
+    /// the cell beside it, and so on, row by row.
+    Interleave(usize),
 }
 
 /// An operation and where its inputs come from.
@@ -269,6 +279,11 @@ impl GraphBuilder {
         self.push(Op::Concat, parts, channels)
     }
 
+    /// `from` without its first rows and columns.
+    pub(crate) fn skip(&mut self, from: NodeId, [rows, columns]: [usize; 2]) -> NodeId {
+        self.push(Op::Skip { rows, columns }, vec![from], self.channels(from))
+    }
+
     /// The graph whose feature maps are the last node's.
     ///
     /// # Panics
@@ -285,7 +300,7 @@ impl GraphBuilder {
         self.nodes[node.0].channels
     }
 
-    fn push(&mut self, op: Op, inputs: Vec<NodeId>, channels: usize) -> NodeId {
+    pub(crate) fn push(&mut self, op: Op, inputs: Vec<NodeId>, channels: usize) -> NodeId {
         self.nodes.push(Node { op, inputs, channels });
         NodeId(self.nodes.len() - 1)
     }

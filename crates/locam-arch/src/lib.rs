@@ -16,6 +16,7 @@
 mod arch;
 mod error;
 mod field;
+mod finer;
 mod graph;
 mod modules;
 mod name;

@@ -1,6 +1,6 @@
 use crate::{ArchError, Conv, Field, Graph, Node, NodeId, Op, Pool};
 use locam_core::Size;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Shape of one image's values behind a layer.
@@ -61,6 +61,13 @@ impl Graph {
             let size = match &node.op {
                 Op::Conv2d(conv) => conv_size(conv, seen),
                 Op::MaxPool(pool) => pool_size(*pool, seen),
+                Op::Skip { rows, columns } => skipped_size(seen, *rows, *columns),
+                Op::Interleave(steps) => {
+                    let of = |input: &NodeId| sizes[input.0];
+                    let width = node.inputs.iter().take(*steps).map(|input| of(input).width).sum();
+                    let height = node.inputs.iter().step_by(*steps).map(|input| of(input).height).sum();
+                    Some(Size::new(width, height))
+                }
                 _ => Some(seen),
             };
             sizes.push(size.ok_or_else(|| self.too_small(input, NodeId(i), seen))?);
@@ -83,11 +90,14 @@ impl Graph {
                     list.push((format!("{key}.weight"), vec![*channels]));
                     list.push((format!("{key}.bias"), vec![*channels]));
                 }
-                Op::Input | Op::Relu | Op::Relu6 | Op::MaxPool(_) | Op::Add | Op::Concat => {}
+                _ => {}
             }
         }
         list.push((format!("{}.weight", self.head().key), self.head().weight_shape(classes)));
         list.push((format!("{}.bias", self.head().key), vec![classes]));
+        // Phases of a layer share its tensors.
+        let mut seen = BTreeSet::new();
+        list.retain(|(key, _)| seen.insert(key.clone()));
         list
     }
 
@@ -160,6 +170,7 @@ impl Graph {
         let (kernel, padding) = match op {
             Op::Conv2d(conv) => (conv.kernel, conv.padding),
             Op::MaxPool(pool) => (pool.kernel, pool.padding),
+            Op::Skip { rows, columns } => (*rows.max(columns) + 1, 0),
             _ => (1, 0),
         };
         let layer = if key.is_empty() { format!("{op} (node {})", node.0) } else { key.to_owned() };
@@ -206,6 +217,8 @@ impl fmt::Display for Op {
             Self::MaxPool(pool) => write!(f, "max pool {0}x{0} /{1}", pool.kernel, pool.stride),
             Self::Add => write!(f, "add"),
             Self::Concat => write!(f, "concat"),
+            Self::Skip { .. } => write!(f, "skip"),
+            Self::Interleave(_) => write!(f, "interleave"),
         }
     }
 }
@@ -233,6 +246,12 @@ fn pool_size(pool: Pool, input: Size) -> Option<Size> {
         Some(if starts_inside { cells } else { cells - 1 })
     };
     both_sides(input, side)
+}
+
+/// Size without the first rows and columns; `None` where nothing is left.
+fn skipped_size(input: Size, rows: usize, columns: usize) -> Option<Size> {
+    let side = |n: u32, skipped: usize| n.checked_sub(skipped as u32).filter(|&left| left > 0);
+    Some(Size::new(side(input.width, columns)?, side(input.height, rows)?))
 }
 
 fn both_sides(input: Size, side: impl Fn(u32) -> Option<usize>) -> Option<Size> {
@@ -325,7 +344,7 @@ mod tests {
                 let field = graph.field();
                 let cells = graph.output_size(Size::new(width, height)).unwrap();
                 for (cells, side) in [(cells.width, width), (cells.height, height)] {
-                    let last = field.first_center + f64::from((cells - 1) * field.stride);
+                    let last = field.first_center.x + f64::from((cells - 1) * field.stride);
                     prop_assert!(last > f64::from(side) - 2.0 * f64::from(field.stride));
                     prop_assert!(last < f64::from(side + field.stride));
                 }

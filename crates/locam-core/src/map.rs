@@ -128,35 +128,6 @@ impl ScoreMap {
         Self::new(self.size, values, self.transform)
     }
 
-    /// The finer map of `steps` times `steps` passes over one image, of which pass `(x, y)`, at `y * steps + x`, had left
-    /// out the first `x` columns and `y` rows of so many pixels that `steps` of them are the maps' stride: their cells in
-    /// turn.
-    ///
-    /// # Panics
-    /// If there is another number of passes, or their sizes are not those of every `steps`-th cell of one map.
-    #[must_use]
-    pub fn interleave(passes: &[Self], steps: u32) -> Self {
-        let n = steps as usize;
-        assert_eq!(passes.len(), n * n, "{steps} steps along both axes need their square of passes");
-        let size = Size::new(
-            passes[..n].iter().map(|pass| pass.size.width).sum(),
-            passes.iter().step_by(n).map(|pass| pass.size.height).sum(),
-        );
-        let mut values = vec![0.0; size.area() as usize];
-        for (number, pass) in passes.iter().enumerate() {
-            let (x, y) = (number % n, number / n);
-            let every = |cells: u32, first: usize| (cells as usize).saturating_sub(first).div_ceil(n) as u32;
-            assert_eq!(pass.size, Size::new(every(size.width, x), every(size.height, y)), "pass {number}");
-            for (row, cells) in pass.values.chunks_exact(pass.size.width.max(1) as usize).enumerate() {
-                let into = &mut values[(row * n + y) * size.width as usize..][..size.width as usize];
-                into.iter_mut().skip(x).step_by(n).zip(cells).for_each(|(into, &cell)| *into = cell);
-            }
-        }
-        let MapTransform { first_center, stride } = passes[0].transform;
-        let stride = Point::new(stride.x / f64::from(steps), stride.y / f64::from(steps));
-        Self { size, values, transform: MapTransform { first_center, stride } }
-    }
-
     /// The map moved by so many pixels of the image.
     #[must_use]
     pub fn moved(self, by: Point) -> Self {
@@ -213,26 +184,6 @@ mod tests {
     #[test]
     fn samples_beyond_the_border_repeat_it() {
         assert!((ramp().sample(Point::new(500.0, -9.0)) - 2.0).abs() < 1e-6);
-    }
-
-    #[test]
-    fn interleaved_passes_are_every_second_cell_of_a_finer_map() {
-        let fine = |column: u32, row: u32| (10 * row + column) as f32;
-        let (width, height) = (5, 3);
-        let passes: Vec<ScoreMap> = [(0, 0), (1, 0), (0, 1), (1, 1)]
-            .map(|(x, y): (u32, u32)| {
-                let size = Size::new((width - x).div_ceil(2), (height - y).div_ceil(2));
-                let values =
-                    (y..height).step_by(2).flat_map(|row| (x..width).step_by(2).map(move |c| fine(c, row)));
-                let center = Point::new(0.5 + 16.0 * f64::from(x), 0.5 + 16.0 * f64::from(y));
-                let transform = MapTransform { first_center: center, stride: Point::new(32.0, 32.0) };
-                ScoreMap::new(size, values.collect(), transform)
-            })
-            .into();
-        let whole = ScoreMap::interleave(&passes, 2);
-        let values = (0..height).flat_map(|row| (0..width).map(move |column| fine(column, row))).collect();
-        assert_eq!(whole, ScoreMap::new(Size::new(width, height), values, MapTransform::uniform(0.5, 16.0)));
-        assert_eq!(ScoreMap::interleave(&passes[..1], 1), passes[0]);
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! same, bit by bit, as if the layer had seen the whole image at once.
 
 use crate::network::{Kernels, Memory, Network, Step, StepTime};
+use crate::phases::skipped;
+use crate::places::Place;
 use crate::{ImageRows, InferError};
 use locam_core::Size;
 use locam_kernels::{Band, Buffer, ConvParams, Element, Extent};
@@ -29,7 +31,7 @@ impl<E: Element> Network<E> {
         mut ready: impl FnMut(Extent, &[E]) -> Result<(), R::Error>,
     ) -> Result<(Extent, Vec<StepTime>), R::Error> {
         let mut run = Run::new(self, image, memory)?;
-        let (_, extent) = run.last_value();
+        let extent = run.maps_extent();
         run.finish(|rows| ready(extent, rows))?;
         let times = run.flows.iter().map(|flow| flow.step.time(flow.input, flow.took)).collect();
         Ok((extent, times))
@@ -39,7 +41,7 @@ impl<E: Element> Network<E> {
 /// How far a step is.
 struct Flow<'a, E> {
     step: &'a Step<E>,
-    /// Of the whole image.
+    /// Of the whole image, without what is left out.
     input: Extent,
     output: Extent,
     /// Bands have multiples of these rows, so that they end where tiles of Winograd's algorithm do.
@@ -65,16 +67,18 @@ impl<E: Element> Flow<'_, E> {
         self.done == self.output.height
     }
 
-    /// The input rows that the step still needs, from the first of them on.
+    /// The input rows that the step still needs, from the first of them on, counted with those that are left out.
     fn needs_from(&self) -> usize {
-        if self.is_done() { self.input.height } else { self.reads(self.done..self.done + 1).0.start }
+        let first =
+            if self.is_done() { self.input.height } else { self.reads(self.done..self.done + 1).0.start };
+        first + self.step.skip[0]
     }
 
     /// The input rows that output rows need, and the rows of padding above the first of them.
     ///
-    /// The image has its padding around it; its rows are counted with that.
+    /// The image has its padding around it; its rows are counted with that. Rows that are left out aren't counted.
     fn reads(&self, rows: Range<usize>) -> (Range<usize>, usize) {
-        match &self.step.work {
+        match &*self.step.work {
             Kernels::Conv { conv, .. } => {
                 let params = conv.params();
                 let padding = if self.step.input.is_none() { 0 } else { params.padding };
@@ -148,8 +152,12 @@ struct Run<'a, 'm, E, R> {
     windows: Vec<Window<'m, E>>,
     /// The rows of the image that the first step reads, with its padding.
     padded: &'m mut Buffer<E>,
+    /// Rows that a step reads, without the columns that it leaves out.
+    skipped: &'m mut Buffer<E>,
+    /// Rows of the last maps, where they are put together from several.
+    maps: &'m mut Buffer<E>,
     workspace: &'m mut Buffer<E>,
-    /// Rows of the last value that were handed on.
+    /// Rows of the last maps that were handed on.
     handed_on: usize,
 }
 
@@ -163,7 +171,10 @@ impl<'a, 'm, E: Element, R: ImageRows> Run<'a, 'm, E, R> {
         let mut windows: Vec<_> = (0..values).map(window).collect();
         let mut flows = Vec::with_capacity(network.steps.len());
         for step in &network.steps {
-            let input = step.input.map_or(extent, |place| extents[place.value]);
+            let [rows, columns] = step.skip;
+            let Extent { height, width, batch } = step.input.map_or(extent, |place| extents[place.value]);
+            let input =
+                Extent { height: height.saturating_sub(rows), width: width.saturating_sub(columns), batch };
             let output = step.work.output(input)?;
             let row_values = Extent { height: 1, ..output }.values(step.output.pitch)?;
             let bytes = BAND_BYTES.max(step.work.bytes() / WEIGHT_PART);
@@ -173,8 +184,9 @@ impl<'a, 'm, E: Element, R: ImageRows> Run<'a, 'm, E, R> {
             windows[step.output.value].row_values = row_values;
             flows.push(Flow { step, input, output, tile, band, done: 0, took: Duration::ZERO });
         }
-        let Memory { images: padded, bands, workspace, .. } = memory;
-        let mut run = Self { network, image, extent, flows, windows, padded, workspace, handed_on: 0 };
+        let Memory { images: padded, bands, skipped, maps, workspace, .. } = memory;
+        let mut run =
+            Self { network, image, extent, flows, windows, padded, skipped, maps, workspace, handed_on: 0 };
         run.make_room(bands);
         Ok(run)
     }
@@ -188,7 +200,7 @@ impl<'a, 'm, E: Element, R: ImageRows> Run<'a, 'm, E, R> {
             window.room = window.room.max(end - keep);
             window.end = window.end.max(end);
             self.flows[number].done = end;
-            self.handed_on = self.made(self.last_value().0);
+            self.handed_on = self.maps_made();
         }
         let line = 64 / size_of::<E>();
         self.windows.iter_mut().for_each(|window| window.end = 0);
@@ -203,21 +215,39 @@ impl<'a, 'm, E: Element, R: ImageRows> Run<'a, 'm, E, R> {
     }
 
     fn finish(&mut self, mut ready: impl FnMut(&[E]) -> Result<(), R::Error>) -> Result<(), R::Error> {
-        let (last, _) = self.last_value();
         while let Some((step, rows)) = self.next_band() {
             self.make(step, rows)?;
-            let made = self.made(last);
+            let made = self.maps_made();
             if made > self.handed_on {
-                ready(self.windows[last].rows(self.handed_on..made))?;
+                ready(self.map_rows(self.handed_on..made))?;
                 self.handed_on = made;
             }
         }
         Ok(())
     }
 
-    /// The number of the network's last value, and its extent.
-    fn last_value(&self) -> (usize, Extent) {
-        self.flows.last().map_or((0, self.extent), |flow| (flow.step.output.value, flow.output))
+    /// The extent of the last maps.
+    fn maps_extent(&self) -> Extent {
+        let of = |place: Place| self.flows.iter().find(|flow| flow.step.output.value == place.value);
+        self.network.phases.extent(|place| of(place).map_or(self.extent, |flow| flow.output))
+    }
+
+    /// Rows of the last maps that can be handed on.
+    fn maps_made(&self) -> usize {
+        self.network.phases.made(|place| self.made(place.value))
+    }
+
+    /// These rows of the last maps.
+    fn map_rows(&mut self, rows: Range<usize>) -> &[E] {
+        let phases = &self.network.phases;
+        if let Some(place) = phases.only() {
+            return self.windows[place.value].rows(rows);
+        }
+        let width = self.maps_extent().width;
+        self.maps.resize(rows.len() * width * self.flows.last().map_or(0, |flow| flow.step.output.pitch));
+        let row = |place: Place, row: usize| self.windows[place.value].rows(row..row + 1);
+        phases.interleave(rows, width, row, self.maps);
+        self.maps
     }
 
     /// Rows of a value that all its parts have.
@@ -230,8 +260,9 @@ impl<'a, 'm, E: Element, R: ImageRows> Run<'a, 'm, E, R> {
     fn next_band(&self) -> Option<(usize, Range<usize>)> {
         let can_make = |flow: &Flow<'_, E>, rows: &Range<usize>| {
             let has = |value: usize, end: usize| self.made(value) >= end;
-            flow.step.input.is_none_or(|place| has(place.value, flow.reads(rows.clone()).0.end))
-                && flow.step.residual().is_none_or(|place| has(place.value, rows.end))
+            let read = flow.reads(rows.clone()).0.end + flow.step.skip[0];
+            flow.step.input.is_none_or(|place| has(place.value, read))
+                && flow.step.residual.is_none_or(|place| has(place.value, rows.end))
         };
         self.flows.iter().enumerate().rev().filter(|(_, flow)| !flow.is_done()).find_map(|(number, flow)| {
             // What is made falls behind what is read by some rows at every step, which a shorter band makes good.
@@ -244,12 +275,13 @@ impl<'a, 'm, E: Element, R: ImageRows> Run<'a, 'm, E, R> {
     /// The first row of a value that is still to be read.
     fn needed_from(&self, value: usize) -> usize {
         let read_from = |flow: &Flow<'_, E>| {
-            let is = |place: Option<crate::places::Place>| place.is_some_and(|place| place.value == value);
+            let is = |place: Option<Place>| place.is_some_and(|place| place.value == value);
             let input = is(flow.step.input).then(|| flow.needs_from());
-            let residual = is(flow.step.residual()).then_some(flow.done);
+            let residual = is(flow.step.residual).then_some(flow.done);
             [input, residual].into_iter().flatten().min()
         };
-        self.flows.iter().filter_map(read_from).min().unwrap_or(self.handed_on)
+        let handed_on = || self.network.phases.needed_from(value, self.handed_on);
+        self.flows.iter().filter_map(read_from).min().unwrap_or_else(handed_on)
     }
 
     /// Makes rows of a step.
@@ -272,12 +304,15 @@ impl<'a, 'm, E: Element, R: ImageRows> Run<'a, 'm, E, R> {
         let start = Instant::now();
         let band = Band { above, rows: rows.len() };
         let (input, height) = if let Some(place) = step.input {
-            (self.windows[place.value].rows(read.clone()), read.len())
+            let [above, left] = step.skip;
+            let rows = self.windows[place.value].rows(read.start + above..read.end + above);
+            let all = Extent { height: read.len(), width: flow.input.width + left, ..flow.input };
+            (skipped(rows, all, place.pitch, [0, left], self.skipped).0, read.len())
         } else {
             (&**self.padded, read.len() - 2 * step.work.params().map_or(0, |params| params.padding))
         };
         let extent = Extent { height, ..flow.input };
-        let residual = step.residual().map(|place| self.windows[place.value].rows(rows.clone()));
+        let residual = step.residual.map(|place| self.windows[place.value].rows(rows.clone()));
         let done =
             step.run(self.network.isa, (extent, band), input, residual, &mut values[target], self.workspace);
         flow.took += start.elapsed();

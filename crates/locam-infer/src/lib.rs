@@ -13,6 +13,7 @@ mod fold;
 mod head;
 mod images;
 mod network;
+mod phases;
 mod places;
 mod plan;
 mod stages;

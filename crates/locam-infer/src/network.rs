@@ -1,4 +1,5 @@
 use crate::fold::Folded;
+use crate::phases::{Phases, skipped};
 use crate::places::{Place, Places};
 use crate::{Images, InferError, Stage, Work, stages};
 use locam_arch::{Graph, NodeId, Pool, StateDict};
@@ -6,6 +7,8 @@ use locam_kernels::{
     Activation, Algorithm, Band, Buffer, ConvParams, Convolution, Element, Extent, Isa, Output, POOLED_ROWS,
     PoolParams, max_pool,
 };
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The convolutional part of a network, folded, with every value's place in memory.
@@ -13,6 +16,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Network<E> {
     pub(crate) isa: Isa,
     pub(crate) steps: Vec<Step<E>>,
+    pub(crate) phases: Phases,
     slots: usize,
 }
 
@@ -36,21 +40,29 @@ pub(crate) struct Memory<E> {
     pub(crate) values: Vec<Buffer<E>>,
     /// Values of one image.
     pub(crate) bands: Buffer<E>,
+    /// A step's input without what it leaves out.
+    pub(crate) skipped: Buffer<E>,
+    /// The last maps, where they are put together from several.
+    pub(crate) maps: Buffer<E>,
     pub(crate) workspace: Buffer<E>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Step<E> {
     name: String,
-    pub(crate) work: Kernels<E>,
+    /// Shared by the phases of a layer.
+    pub(crate) work: Arc<Kernels<E>>,
     /// Where it reads; the images themselves where there is none.
     pub(crate) input: Option<Place>,
+    /// The first rows and columns of its input, which are left out.
+    pub(crate) skip: [usize; 2],
+    pub(crate) residual: Option<Place>,
     pub(crate) output: Place,
 }
 
 #[derive(Debug)]
 pub(crate) enum Kernels<E> {
-    Conv { conv: Convolution<E>, bias: Vec<f32>, residual: Option<Place>, activation: Activation },
+    Conv { conv: Convolution<E>, bias: Vec<f32>, activation: Activation },
     PooledConv { conv: Convolution<E>, bias: Vec<f32>, activation: Activation, pool: PoolParams },
     MaxPool(PoolParams),
 }
@@ -60,85 +72,104 @@ impl<E: Element> Network<E> {
         let stages = stages(graph);
         let mut places = Places::new(graph, &stages);
         let mut steps: Vec<Step<E>> = Vec::new();
+        let mut convs: BTreeMap<&str, Arc<Kernels<E>>> = BTreeMap::new();
+        let mut phases = None;
         let mut rest = stages.iter().enumerate().peekable();
         while let Some((number, stage)) = rest.next() {
             let input = (stage.input != NodeId(0)).then(|| places.of(stage.input));
-            let name = match &stage.work {
-                Work::Conv { conv, .. } => conv.key.clone(),
-                Work::MaxPool(_) => "max pool".to_owned(),
-                Work::Concat(_) => String::new(),
-            };
-            let (work, number, output) = match &stage.work {
+            assert!(input.is_some() || stage.skip == [0, 0], "images are never read in phases");
+            let (mut number, mut output, mut residual) = (number, stage.output, None);
+            let (name, work) = match &stage.work {
                 // Its parts were written where they belong.
                 Work::Concat(_) => {
                     places.release(number);
                     continue;
                 }
-                Work::MaxPool(pool) => (Kernels::MaxPool(pool_params(*pool)), number, stage.output),
-                Work::Conv { conv, norm, residual, activation } => {
-                    let Folded { params, weight, bias } = Folded::new(state, conv, norm.as_deref())?;
-                    let activation = *activation;
-                    let algorithm = match input {
-                        None => Algorithm::best_padded::<E>(params),
-                        Some(_) => Algorithm::best::<E>(params),
+                Work::Interleave(along, maps) => {
+                    phases = Some(Phases::new(*along, maps.iter().map(|&map| places.of(map)).collect()));
+                    continue;
+                }
+                Work::MaxPool(pool) => ("max pool", Arc::new(Kernels::MaxPool(pool_params(*pool)))),
+                Work::Conv { conv, norm, residual: added, activation } => {
+                    residual = added.map(|value| places.of(value));
+                    let pools = |next: &Stage| {
+                        input.is_none() && next.input == stage.output && matches!(next.work, Work::MaxPool(_))
                     };
-                    let conv = Convolution::new(isa, params, algorithm, &weight)?;
-                    match rest.peek() {
-                        Some(&(next, Stage { work: Work::MaxPool(pool), input: read, output }))
-                            if input.is_none() && *read == stage.output =>
-                        {
-                            rest.next();
-                            let pool = pool_params(*pool);
-                            (Kernels::PooledConv { conv, bias, activation, pool }, next, *output)
-                        }
-                        _ => {
-                            let residual = residual.map(|value| places.of(value));
-                            (Kernels::Conv { conv, bias, residual, activation }, number, stage.output)
-                        }
+                    let pooling = rest.next_if(|(_, next)| pools(next));
+                    if let Some((next, stage)) = pooling {
+                        (number, output) = (next, stage.output);
                     }
+                    let work = match convs.get(conv.key.as_str()) {
+                        Some(work) => Arc::clone(work),
+                        None => {
+                            let folded = Folded::new(state, conv, norm.as_deref())?;
+                            let pooling = pooling.map(|(_, stage)| &stage.work);
+                            Arc::new(Kernels::conv(isa, folded, *activation, input.is_none(), pooling)?)
+                        }
+                    };
+                    convs.insert(&conv.key, Arc::clone(&work));
+                    (conv.key.as_str(), work)
                 }
             };
             let output = places.make(output);
-            steps.push(Step { name, work, input, output });
+            steps.push(Step { name: name.to_owned(), work, input, skip: stage.skip, residual, output });
             places.release(number);
         }
-        Ok(Self { isa, steps, slots: places.slots })
+        let last = steps.last().map(|step| step.output);
+        let phases = phases.unwrap_or_else(|| Phases::new(1, last.into_iter().collect()));
+        Ok(Self { isa, steps, phases, slots: places.slots })
     }
 
+    /// Bytes that the weights take, of which the phases of a layer have the same.
     pub(crate) fn bytes(&self) -> usize {
-        self.steps.iter().map(|step| step.work.bytes()).sum()
+        let bytes = |step: &Step<E>| (Arc::as_ptr(&step.work), step.work.bytes());
+        self.steps.iter().map(bytes).collect::<BTreeMap<_, _>>().values().sum()
     }
 
-    /// Runs all steps on all images at once; the last one's output stays in the memory.
+    /// Runs all steps on all images at once; the last maps stay in the memory.
     pub(crate) fn run<'m>(
         &self,
         images: Images<'_>,
         memory: &'m mut Memory<E>,
         times: &mut Vec<StepTime>,
     ) -> Result<(Extent, &'m [E]), InferError> {
-        let Memory { images: padded, values: slots, workspace, .. } = memory;
+        let Memory { images: padded, values: slots, skipped: copy, maps, workspace, .. } = memory;
         slots.resize_with(self.slots, Buffer::default);
         if let Some(params) = self.steps.first().and_then(|step| step.work.params()) {
             images.write_padded(params, padded);
         }
         let mut extents = vec![images.extent(); self.slots];
-        let mut last = 0;
         for step in &self.steps {
-            let input = step.input.map_or(images.extent(), |place| extents[place.slot]);
-            let extent = step.work.output(input)?;
             let mut output = std::mem::take(&mut slots[step.output.slot]);
+            let (from, input) = match step.input {
+                Some(place) => skipped(&slots[place.slot], extents[place.slot], place.pitch, step.skip, copy),
+                None => (&**padded, images.extent()),
+            };
+            let extent = step.work.output(input)?;
             output.resize(extent.values(step.output.pitch)?);
             let start = Instant::now();
-            let from = step.input.map_or(&**padded, |place| &slots[place.slot]);
-            let residual = step.residual().map(|place| &*slots[place.slot]);
+            let residual = step.residual.map(|place| &*slots[place.slot]);
             let band = Band { above: step.work.padding(), rows: extent.height };
             let done = step.run(self.isa, (input, band), from, residual, &mut output, workspace);
             times.push(step.time(input, start.elapsed()));
             (slots[step.output.slot], extents[step.output.slot]) = (output, extent);
             done?;
-            last = step.output.slot;
         }
-        Ok((extents[last], &slots[last]))
+        let extent = self.phases.extent(|place| extents[place.slot]);
+        if let Some(place) = self.phases.only() {
+            return Ok((extent, &slots[place.slot]));
+        }
+        maps.resize(extent.values(self.steps.last().map_or(0, |step| step.output.pitch))?);
+        let of_image = (maps.len() / extent.batch.max(1)).max(1);
+        for (image, maps) in maps.chunks_exact_mut(of_image).enumerate() {
+            let row = |place: Place, row: usize| {
+                let Extent { height, width, .. } = extents[place.slot];
+                let first = (image * height + row) * width * place.pitch;
+                &slots[place.slot][first..first + width * place.pitch]
+            };
+            self.phases.interleave(0..extent.height, extent.width, row, maps);
+        }
+        Ok((extent, maps))
     }
 }
 
@@ -153,13 +184,6 @@ impl<E: Element> Step<E> {
         }
     }
 
-    pub(crate) fn residual(&self) -> Option<Place> {
-        match self.work {
-            Kernels::Conv { residual, .. } => residual,
-            Kernels::PooledConv { .. } | Kernels::MaxPool(_) => None,
-        }
-    }
-
     /// Computes a band of rows from the rows that it needs; `extent` is that of the latter, `values` begin at the
     /// band's first row.
     pub(crate) fn run(
@@ -171,8 +195,8 @@ impl<E: Element> Step<E> {
         values: &mut [E],
         workspace: &mut Buffer<E>,
     ) -> Result<(), InferError> {
-        match &self.work {
-            Kernels::Conv { conv, bias, activation, .. } => {
+        match &*self.work {
+            Kernels::Conv { conv, bias, activation } => {
                 let output = Output {
                     values,
                     pitch: self.output.pitch,
@@ -196,6 +220,25 @@ impl<E: Element> Step<E> {
 }
 
 impl<E: Element> Kernels<E> {
+    /// A convolution, with the pooling that follows where it is the first.
+    fn conv(
+        isa: Isa,
+        Folded { params, weight, bias }: Folded,
+        activation: Activation,
+        reads_images: bool,
+        pooling: Option<&Work>,
+    ) -> Result<Self, InferError> {
+        let algorithm =
+            if reads_images { Algorithm::best_padded::<E>(params) } else { Algorithm::best::<E>(params) };
+        let conv = Convolution::new(isa, params, algorithm, &weight)?;
+        Ok(match pooling {
+            Some(Work::MaxPool(pool)) => {
+                Self::PooledConv { conv, bias, activation, pool: pool_params(*pool) }
+            }
+            _ => Self::Conv { conv, bias, activation },
+        })
+    }
+
     pub(crate) fn params(&self) -> Option<ConvParams> {
         match self {
             Self::Conv { conv, .. } | Self::PooledConv { conv, .. } => Some(conv.params()),

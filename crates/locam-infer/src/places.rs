@@ -45,13 +45,14 @@ impl<'a> Places<'a> {
         }
         let mut last_read = BTreeMap::new();
         for (number, stage) in stages.iter().enumerate() {
-            let residual = match &stage.work {
-                Work::Conv { residual, .. } => *residual,
-                _ => None,
+            let others = match &stage.work {
+                Work::Conv { residual, .. } => residual.as_slice(),
+                Work::Interleave(_, phases) => phases,
+                Work::MaxPool(_) | Work::Concat(_) => &[],
             };
             // A part lives as long as the whole.
-            for value in [Some(stage.input), residual].into_iter().flatten() {
-                let home = part_of.get(&value).map_or(value, |(whole, _)| *whole);
+            for value in std::iter::once(&stage.input).chain(others) {
+                let home = part_of.get(value).map_or(*value, |(whole, _)| *whole);
                 last_read.insert(home, number);
             }
         }

@@ -1,4 +1,4 @@
-use locam_arch::{Conv, Graph, NodeId, Op, Pool};
+use locam_arch::{Conv, Graph, Node, NodeId, Op, Pool};
 use locam_kernels::Activation;
 use std::collections::BTreeSet;
 
@@ -9,6 +9,8 @@ pub struct Stage {
     pub work: Work,
     /// The value that it reads.
     pub input: NodeId,
+    /// Its first rows and columns, which are left out.
+    pub skip: [usize; 2],
     /// The value that it makes.
     pub output: NodeId,
 }
@@ -31,6 +33,8 @@ pub enum Work {
     MaxPool(Pool),
     /// Values stacked along the channels; the first of them is the stage's input.
     Concat(Vec<NodeId>),
+    /// The last maps from those of all their phases, so many along an axis; the first of them is the stage's input.
+    Interleave(usize, Vec<NodeId>),
 }
 
 /// Cuts a graph into stages, in an order in which they can be computed.
@@ -50,15 +54,26 @@ pub fn stages(graph: &Graph) -> Vec<Stage> {
             }
             Op::MaxPool(pool) => Work::MaxPool(*pool),
             Op::Concat => Work::Concat(node.inputs.clone()),
-            // The image is given; the others are part of a convolution's stage, whichever of a sum's branches ends last.
-            Op::Input | Op::BatchNorm { .. } | Op::Relu | Op::Relu6 | Op::Add => continue,
+            Op::Interleave(steps) => Work::Interleave(*steps, node.inputs.clone()),
+            // The image is given; the others are part of a convolution's stage, whichever of a sum's branches ends last, or of
+            // the stages that read them.
+            Op::Input | Op::BatchNorm { .. } | Op::Relu | Op::Relu6 | Op::Add | Op::Skip { .. } => continue,
         };
         cutter.made.insert(NodeId(i));
-        stages.push(Stage { work, input: node.inputs[0], output: NodeId(i) });
+        let (input, skip) = source(graph, node.inputs[0]);
+        stages.push(Stage { work, input, skip, output: NodeId(i) });
     }
     let last = NodeId(graph.nodes().len() - 1);
     assert!(cutter.made.contains(&last), "every value of a graph is made by a stage");
     stages
+}
+
+/// The value that a node reads, and its first rows and columns that are left out.
+fn source(graph: &Graph, input: NodeId) -> (NodeId, [usize; 2]) {
+    match &graph.nodes()[input.0] {
+        Node { op: Op::Skip { rows, columns }, inputs, .. } => (inputs[0], [*rows, *columns]),
+        _ => (input, [0, 0]),
+    }
 }
 
 struct Cutter<'a> {
@@ -102,7 +117,8 @@ impl Cutter<'_> {
             }
         }
         let work = Work::Conv { conv: conv.clone(), norm, residual, activation };
-        (Stage { work, input, output: last }, last)
+        let (input, skip) = source(self.graph, input);
+        (Stage { work, input, skip, output: last }, last)
     }
 
     /// The node that alone reads a value.

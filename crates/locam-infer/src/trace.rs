@@ -25,6 +25,14 @@ impl Axis {
         }
     }
 
+    /// Of rows and columns.
+    fn of(self, [rows, columns]: [usize; 2]) -> usize {
+        match self {
+            Self::Columns => columns,
+            Self::Rows => rows,
+        }
+    }
+
     /// Places of pooled pixels that are computed together.
     fn pooled(self) -> usize {
         match self {
@@ -48,6 +56,7 @@ pub(crate) struct Trace {
 
 impl<E: Element> Network<E> {
     /// Multiples of so many places of the image lie at the beginning of a tile in every step; and the stride of the last maps.
+    /// Phases begin at multiples of the network's own stride, which these are.
     pub(crate) fn alignment(&self, axis: Axis) -> (usize, usize) {
         let mut strides = vec![1; self.values()];
         let (mut unit, mut last) = (1, 1);
@@ -57,7 +66,7 @@ impl<E: Element> Network<E> {
             strides[step.output.value] = last;
             unit = lcm(unit, last * step.work.tile(axis));
         }
-        (unit, last)
+        (unit, last / self.phases.along(axis).len())
     }
 
     /// Follows these places of an image along an axis through all steps, to the last feature maps.
@@ -66,20 +75,20 @@ impl<E: Element> Network<E> {
         let part = Extent { width: places.len(), ..whole };
         let image = Trace { whole, part, start: places.start, exact: places };
         let mut values: Vec<Option<Trace>> = vec![None; self.values()];
-        let mut last = image.clone();
         for step in &self.steps {
             let of = |value: usize| values[value].as_ref();
             let input = step.input.and_then(|place| of(place.value)).unwrap_or(&image);
-            last = step.trace(axis, input)?;
+            let mut found = step.trace(axis, &input.without(axis.of(step.skip)))?;
             // A sum is as right as both its parts; so is a concatenation, of which one part comes after the other.
-            let residual = step.residual().and_then(|place| of(place.value));
+            let residual = step.residual.and_then(|place| of(place.value));
             for other in residual.into_iter().chain(of(step.output.value)) {
-                last.exact.start = last.exact.start.max(other.exact.start);
-                last.exact.end = last.exact.end.min(other.exact.end);
+                found.exact.start = found.exact.start.max(other.exact.start);
+                found.exact.end = found.exact.end.min(other.exact.end);
             }
-            values[step.output.value] = Some(last.clone());
+            values[step.output.value] = Some(found);
         }
-        Ok(last)
+        let phases = self.phases.along(axis).into_iter().filter_map(|place| values[place.value].take());
+        Ok(Trace::interleaved(&phases.collect::<Vec<_>>()))
     }
 
     fn values(&self) -> usize {
@@ -88,6 +97,36 @@ impl<E: Element> Network<E> {
 }
 
 impl Trace {
+    /// Without the first places of the whole, or of the part.
+    fn without(&self, skipped: usize) -> Self {
+        let [whole, part] = [self.whole, self.part]
+            .map(|extent| Extent { width: extent.width.saturating_sub(skipped), ..extent });
+        let Range { start, end } = self.exact;
+        // What begins within the image still has no place before its first.
+        let start = if start == 0 { 0 } else { start.saturating_sub(skipped).max(self.start) };
+        Self { whole, part, start: self.start, exact: start..end.saturating_sub(skipped) }
+    }
+
+    /// What phases along the axis, of which each has one of so many places in turn, have together.
+    fn interleaved(phases: &[Self]) -> Self {
+        let steps = phases.len();
+        let width = |of: fn(&Self) -> Extent| phases.iter().map(|phase| of(phase).width).sum();
+        let first = &phases[0];
+        let whole = Extent { width: width(|phase| phase.whole), ..first.whole };
+        let part = Extent { width: width(|phase| phase.part), ..first.part };
+        // Behind the last wrong place at the beginning, and before the first one at the end.
+        let start = |(number, phase): (usize, &Self)| {
+            phase.exact.start.checked_sub(1).map_or(0, |wrong| wrong * steps + number + 1)
+        };
+        let end = |(number, phase): (usize, &Self)| {
+            let all = phase.exact.end == phase.whole.width;
+            if all { whole.width } else { phase.exact.end * steps + number }
+        };
+        let numbered = || phases.iter().enumerate();
+        let exact = numbered().map(start).max().unwrap_or(0)..numbered().map(end).min().unwrap_or(0);
+        Self { whole, part, start: first.start * steps, exact }
+    }
+
     /// After windows that are computed one by one.
     fn windowed(&self, (whole, part): (Extent, Extent), [kernel, stride, padding]: [usize; 3]) -> Self {
         let Range { start, end } = self.exact;
@@ -128,7 +167,7 @@ impl<E: Element> Step<E> {
     fn trace(&self, axis: Axis, input: &Trace) -> Result<Trace, InferError> {
         let work = &self.work;
         let output = (work.output(input.whole)?, work.output(input.part)?);
-        Ok(match work {
+        Ok(match &**work {
             Kernels::Conv { conv, .. } => {
                 let params = conv.params();
                 let window = [params.kernel, params.stride, params.padding];

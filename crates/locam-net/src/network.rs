@@ -2,8 +2,11 @@ use crate::{NetError, StateDict, TensorValue, init, state};
 use burn::module::{Module, Param, ParamId, RunningState};
 use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
-use burn::tensor::{Device, Tensor, TensorData, activation::relu, module::max_pool2d, ops::MaxPoolOptions};
+use burn::tensor::{
+    Device, Tensor, TensorData, activation::relu, module::max_pool2d, ops::MaxPoolOptions, s,
+};
 use locam_arch::{ArchName, Conv, Graph, Node, Op, Pool};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A network of any architecture: the graph's convolutions and batch normalisations in the graph's order, and a
@@ -58,7 +61,7 @@ impl Network {
             match &node.op {
                 Op::Conv2d(conv) => convs.push(source.conv(conv)),
                 Op::BatchNorm { key, channels } => norms.push(source.batch_norm(key, *channels)),
-                Op::Input | Op::Relu | Op::Relu6 | Op::MaxPool(_) | Op::Add | Op::Concat => {}
+                _ => {}
             }
         }
         let head = graph.head();
@@ -67,6 +70,29 @@ impl Network {
         let head_weight = source.shaped(&format!("{}.weight", head.key), [classes, head.in_features]);
         let head_bias = source.shaped(&bias_key, [classes]);
         Self { convs, norms, head_weight, head_bias, arch, graph: Arc::new(graph) }
+    }
+
+    /// The same network with `steps` times `steps` cells where the last feature maps have one: see [`Graph::finer`].
+    ///
+    /// # Panics
+    /// If `steps` doesn't divide the stride.
+    #[must_use]
+    pub fn finer(self, steps: usize) -> Self {
+        let graph = self.graph.finer(steps);
+        // The phases of a layer share its tensors.
+        let of =
+            |key: fn(&Op) -> Option<&str>| self.graph.nodes().iter().filter_map(move |node| key(&node.op));
+        let convs: BTreeMap<&str, &Conv2d> = of(conv_key).zip(&self.convs).collect();
+        let norms: BTreeMap<&str, &BatchNorm> = of(norm_key).zip(&self.norms).collect();
+        let nodes = || graph.nodes().iter();
+        Self {
+            convs: nodes().filter_map(|node| conv_key(&node.op)).map(|key| convs[key].clone()).collect(),
+            norms: nodes().filter_map(|node| norm_key(&node.op)).map(|key| norms[key].clone()).collect(),
+            head_weight: self.head_weight.clone(),
+            head_bias: self.head_bias.clone(),
+            arch: self.arch,
+            graph: Arc::new(graph),
+        }
     }
 
     /// The architecture's name.
@@ -182,7 +208,7 @@ impl Network {
                     state.insert(format!("{key}.running_mean"), read(layer.running_mean.value_sync()));
                     state.insert(format!("{key}.running_var"), read(layer.running_var.value_sync()));
                 }),
-                Op::Input | Op::Relu | Op::Relu6 | Op::MaxPool(_) | Op::Add | Op::Concat => {}
+                _ => {}
             }
         }
         let head = self.graph.head();
@@ -210,8 +236,26 @@ fn run(node: &Node, inputs: Vec<Tensor<4>>) -> Option<Tensor<4>> {
         Op::MaxPool(pool) => only(inputs).map(|x| pooled(x, *pool)),
         Op::Add => inputs.into_iter().reduce(|a, b| a + b),
         Op::Concat => Some(Tensor::cat(inputs, 1)),
+        Op::Skip { rows, columns } => only(inputs).map(|x| x.slice(s![.., .., *rows.., *columns..])),
+        Op::Interleave(steps) => Some(interleaved(inputs, *steps)),
         Op::Input | Op::Conv2d(_) | Op::BatchNorm { .. } => None,
     }
+}
+
+/// The maps whose every `steps`-th cell along both axes the inputs have, row by row.
+fn interleaved(phases: Vec<Tensor<4>>, steps: usize) -> Tensor<4> {
+    let [images, channels, rows, columns] = phases[0].dims();
+    let width = phases.iter().take(steps).map(|phase| phase.dims()[3]).sum();
+    let height = phases.iter().step_by(steps).map(|phase| phase.dims()[2]).sum();
+    // All as large as the first, and each cell's phases beside each other: [N, C, h, w, steps * steps].
+    let whole = |phase: Tensor<4>| {
+        let [_, _, h, w] = phase.dims();
+        phase.pad((0, columns - w, 0, rows - h), 0.0).unsqueeze_dim::<5>(4)
+    };
+    let cells = Tensor::cat(phases.into_iter().map(whole).collect(), 4);
+    let cells = cells.reshape([images, channels, rows, columns, steps, steps]).permute([0, 1, 2, 4, 3, 5]);
+    let maps: Tensor<4> = cells.reshape([images, channels, rows * steps, columns * steps]);
+    maps.slice(s![.., .., 0..height, 0..width])
 }
 
 fn only(inputs: Vec<Tensor<4>>) -> Option<Tensor<4>> {

@@ -29,8 +29,25 @@ impl Predictor {
     /// # Errors
     /// An unknown architecture, weights that do not fit it, or a precision that this CPU or device has not.
     pub fn new(model: &Model, compute: &Compute, precision: Precision) -> Result<Self, NetError> {
+        Self::finer(model, compute, precision, 1)
+    }
+
+    /// Makes a model ready whose last feature maps are to have `steps` times `steps` cells where its architecture's have one: see
+    /// [`Graph::finer`].
+    ///
+    /// # Errors
+    /// As [`Predictor::new`].
+    ///
+    /// # Panics
+    /// If `steps` doesn't divide the architecture's stride.
+    pub fn finer(
+        model: &Model,
+        compute: &Compute,
+        precision: Precision,
+        steps: usize,
+    ) -> Result<Self, NetError> {
         let arch: ArchName = model.spec.architecture.parse()?;
-        let (graph, classes) = (arch.graph(), model.spec.classes.len());
+        let (graph, classes) = (arch.graph().finer(steps), model.spec.classes.len());
         let engine = match compute {
             Compute::Cpu => Engine::Cpu(Plan::new(&graph, &model.weights, precision)?),
             Compute::Burn(_) if precision != Precision::F32 => {
@@ -38,14 +55,15 @@ impl Predictor {
                 return Err(NetError::Device(reason));
             }
             Compute::Burn(device) => {
-                Engine::Burn(Mutex::new(Network::from_state(arch, classes, &model.weights, device)?))
+                let network = Network::from_state(arch, classes, &model.weights, device)?;
+                Engine::Burn(Mutex::new(network.finer(steps)))
             }
         };
         let head = Head::new(&graph, &model.weights, classes)?;
         Ok(Self { graph, head, normalization: model.spec.normalization, engine })
     }
 
-    /// The architecture.
+    /// The architecture, with its finer maps where these were asked for.
     pub fn graph(&self) -> &Graph {
         &self.graph
     }

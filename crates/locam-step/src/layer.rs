@@ -65,6 +65,7 @@ impl Layer {
                 LayerWork::MaxPool { params: pool_params(*pool), places: Buffer::default() }
             }
             Work::Concat(parts) => LayerWork::Concat(parts.clone()),
+            Work::Interleave(..) => unreachable!("networks are trained at their own stride"),
             Work::Conv { conv, norm, residual, activation } => {
                 let reads_images = stage.input == NodeId(0);
                 let mut layer = ConvLayer::new(isa, conv, reads_images, state, parameters)?;

@@ -23,8 +23,6 @@ pub(crate) struct Input<'a> {
 /// A part of such an image.
 pub(crate) struct InputRows<'a> {
     input: Input<'a>,
-    /// The part of the progress that all rows of the image are.
-    counted: f64,
     left: u32,
     top: u32,
     size: Size,
@@ -35,14 +33,13 @@ pub(crate) struct InputRows<'a> {
 }
 
 impl<'a> InputRows<'a> {
-    /// A part of an image without its first columns and rows, of whose progress all rows of the image count as `counted`.
-    pub(crate) fn new(input: Input<'a>, part: &Part, (columns, rows): (u32, u32), counted: f64) -> Self {
+    /// A part of an image.
+    pub(crate) fn new(input: Input<'a>, part: &Part) -> Self {
         Self {
             input,
-            counted,
-            left: part.left + columns,
-            top: part.top + rows,
-            size: Size::new(part.size.width - columns, part.size.height - rows),
+            left: part.left,
+            top: part.top,
+            size: part.size,
             rows: None,
             end: 0,
             missing: Vec::new(),
@@ -90,7 +87,7 @@ impl RgbRows for InputRows<'_> {
         let Some(scaled) = &mut self.rows else { return Ok((&[], rows.start)) };
         let read = rows.end.saturating_sub(self.end) as f64 * f64::from(scaled.size().width);
         self.end = self.end.max(rows.end);
-        self.input.progress.add(self.counted * read / self.input.size.area() as f64);
+        self.input.progress.add(read / self.input.size.area() as f64);
         scaled.rows(rows.start + top..rows.end + top)?;
         if !scaled.missing().is_empty() {
             // Whoever went on from here would not meet what was damaged above.

@@ -1,11 +1,12 @@
 //! One image in, maps and regions out.
 
 use crate::input_rows::Input;
+use crate::part_maps::maps_of_parts;
 use crate::parts::{Part, parts};
-use crate::passes::{map_steps, maps_of_parts};
 use crate::row_file::RowFile;
 use crate::scales::fused;
 use crate::{Error, Progress};
+use locam_arch::{ArchName, Graph};
 use locam_core::{ClassId, ClassSpec, Point, Rect, Region, ScoreMap, Size};
 use locam_data::{ImageSource, TissueMask};
 use locam_locate::{RegionConfig, find_regions, margins};
@@ -60,7 +61,7 @@ pub struct LocateOptions {
     /// What happens to images that are too small.
     pub small_images: SmallImages,
     /// Pixels of the network's input from one cell of the class maps to the next, a part of the network's own stride.
-    /// Half of it takes four passes.
+    /// Half of it takes about twice the time, a quarter five times.
     pub stride: Option<u32>,
     /// Whether the glass of slides is searched, too.
     pub everything: bool,
@@ -135,8 +136,6 @@ pub struct Located {
 pub struct Locator {
     model: Model,
     predictor: Predictor,
-    /// Cells of the class maps per stride of the network, along one axis.
-    steps: u32,
     options: LocateOptions,
     device_name: String,
     progress: Progress,
@@ -197,9 +196,10 @@ impl Locator {
                 options.scales
             )));
         }
-        let predictor = Predictor::new(&model, compute, options.precision)?;
-        let steps = map_steps(predictor.graph(), options.stride)?;
-        Ok(Self { model, predictor, steps, options, device_name, progress: Progress::default() })
+        let arch: ArchName = model.spec.architecture.parse().map_err(NetError::from)?;
+        let steps = map_steps(&arch.graph(), options.stride)?;
+        let predictor = Predictor::finer(&model, compute, options.precision, steps)?;
+        Ok(Self { model, predictor, options, device_name, progress: Progress::default() })
     }
 
     /// The model.
@@ -262,14 +262,13 @@ impl Locator {
         let size = source.size();
         let smallest = self.options.scales.iter().copied().fold(f64::INFINITY, f64::min);
         let shortest = f64::from(size.width.min(size.height)) * smallest;
-        let least = self.least_side();
-        if (shortest * scale).round() >= f64::from(least) {
+        if (shortest * scale).round() >= f64::from(MIN_INPUT_SIDE) {
             return Ok(scale);
         }
         match self.options.small_images {
-            SmallImages::Enlarge => Ok(f64::from(least) / shortest),
+            SmallImages::Enlarge => Ok(f64::from(MIN_INPUT_SIDE) / shortest),
             SmallImages::Refuse => Err(Error::Request(format!(
-                "an image of {size} pixels, scaled by {scale:.3}, is below {least} pixels on a side: its last \
+                "an image of {size} pixels, scaled by {scale:.3}, is below {MIN_INPUT_SIDE} pixels on a side: its last \
                  feature maps would be smaller than those of a training patch, and padding would reach all of \
                  them; give --upscale to enlarge it"
             ))),
@@ -328,17 +327,10 @@ impl Locator {
             .collect()
     }
 
-    /// The least side of the network's input, of which passes at finer strides leave out less than a stride.
-    fn least_side(&self) -> u32 {
-        let stride = self.predictor.graph().map_transform().stride.x as u32;
-        MIN_INPUT_SIDE + stride - stride / self.steps
-    }
-
     /// Size of the objects in pixels of the image that a class map lies over, at the scale that other factors refer to.
     pub(crate) fn object_size(&self, map: &ScoreMap) -> f64 {
         let stride = map.transform().stride;
-        let steps = f64::from(self.steps);
-        let input_pixel = stride.x.min(stride.y) * steps / self.predictor.graph().map_transform().stride.x;
+        let input_pixel = stride.x.min(stride.y) / self.predictor.graph().map_transform().stride.x;
         self.object_in_input() * input_pixel * self.finest()
     }
 
@@ -387,8 +379,7 @@ impl Locator {
             let place = Point::new((in_input.x + x) / scale.x, (in_input.y + y) / scale.y);
             tissue.any_in(Rect::around(place, reach, reach))
         };
-        let least = self.least_side();
-        Ok((parts(graph, input_size, map, least, wanted), tissue.missing().to_vec()))
+        Ok((parts(graph, input_size, map, MIN_INPUT_SIDE, wanted), tissue.missing().to_vec()))
     }
 
     /// The maps of an image at a scale, the part of it that was searched, and what of it is damaged.
@@ -399,15 +390,14 @@ impl Locator {
         kept: &RowFile,
     ) -> Result<(ImageMaps, f64, Vec<Rect>), Error> {
         let size = source.size();
-        let side = |pixels: u32| ((f64::from(pixels) * scale).round() as u32).max(self.least_side());
+        let side = |pixels: u32| ((f64::from(pixels) * scale).round() as u32).max(MIN_INPUT_SIDE);
         let input_size = Size::new(side(size.width), side(size.height));
         let (parts, mut missing) = self.parts(source, input_size)?;
         let pixels: u64 = parts.iter().map(|part| part.size.area()).sum();
         let searched = (pixels as f64 / input_size.area() as f64).min(1.0);
         let progress = self.progress.begin(size.area());
         let input = Input { source, size: input_size, progress: &progress, kept };
-        let (steps, channels) = (self.steps, self.options.channels);
-        let (found, damaged) = maps_of_parts(&self.predictor, input, &parts, steps, channels)?;
+        let (found, damaged) = maps_of_parts(&self.predictor, input, &parts, self.options.channels)?;
         missing.extend(damaged);
         let scale = pixels_per_pixel(input_size, size);
         let Point { x, y } = self.model.spec.displacement;
@@ -422,10 +412,41 @@ impl Locator {
     }
 }
 
+/// Cells along an axis that maps at `stride` have per stride of the network.
+///
+/// # Errors
+/// A stride that is not the network's own, its half or its quarter.
+fn map_steps(graph: &Graph, stride: Option<u32>) -> Result<usize, Error> {
+    let own = graph.map_transform().stride.x as u32;
+    let Some(stride) = stride else { return Ok(1) };
+    let steps = [1, 2, 4].into_iter().find(|steps| own / steps == stride);
+    steps.map(|steps| steps as usize).ok_or_else(|| {
+        let (half, quarter) = (own / 2, own / 4);
+        Error::Request(format!(
+            "a stride of {stride} can't be had from this network; give {own}, {half} or {quarter}"
+        ))
+    })
+}
+
 /// Pixels of the network's input per pixel of the image, along x and y.
 fn pixels_per_pixel(input: Size, image: Size) -> Point {
     Point::new(
         f64::from(input.width) / f64::from(image.width),
         f64::from(input.height) / f64::from(image.height),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strides_that_do_not_divide_the_networks_are_refused() {
+        let graph = ArchName::Resnet18.graph();
+        assert_eq!(map_steps(&graph, Some(8)).unwrap(), 4);
+        for stride in [0, 7, 64, u32::MAX] {
+            let message = map_steps(&graph, Some(stride)).unwrap_err().to_string();
+            assert!(message.contains("32, 16 or 8"), "{message}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Part {
     pub(crate) top: u32,
     /// Columns and rows of the input.
     pub(crate) size: Size,
-    /// Columns of the whole image's map, at the network's own stride, that are kept.
+    /// Columns of the whole image's map that are kept.
     pub(crate) columns: Range<u32>,
     /// Its rows that are kept.
     pub(crate) rows: Range<u32>,
@@ -79,7 +79,7 @@ impl Axis {
         Self { first_center: transform.first_center.x, stride, radius, halo, least }
     }
 
-    /// The pixels that cells need. Passes at finer strides have cells up to the next one's centre.
+    /// The pixels that cells need.
     fn input(&self, cells: &Range<u32>, length: u32) -> Range<u32> {
         let center = |cell: u32| self.first_center + f64::from(cell) * f64::from(self.stride);
         let aligned = |pixel: f64| pixel.max(0.0) as u32 / self.stride * self.stride;

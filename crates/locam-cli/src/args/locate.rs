@@ -48,7 +48,7 @@ pub(crate) struct LocatorArgs {
     #[arg(long)]
     pub(crate) upscale: bool,
     /// Pixels from one cell of the class maps to the next, for objects that touch: half the network's own (16) takes
-    /// 4 times as long, a quarter (8) 16 times [default: the network's own]
+    /// about twice as long, a quarter (8) five times [default: the network's own]
     #[arg(long, value_name = "PIXELS")]
     pub(crate) stride: Option<u32>,
     /// Search glass, too: of images above 6 megapixels only what lies near tissue is searched, which is whatever takes 9 % of

@@ -2,11 +2,14 @@
 
 use super::*;
 use crate::stages::tests::random_state;
-use crate::{Images, Pixels, Plan, Precision};
+use crate::{Features, Images, Pixels, Plan, Precision};
 use locam_arch::ArchName;
 use locam_core::{Normalization, Size};
 use locam_kernels::testing::random_values;
 use locam_kernels::{Bf16, Isa};
+
+const ARCHS: [ArchName; 5] =
+    [ArchName::Resnet18, ArchName::Resnet50, ArchName::Vgg16, ArchName::Squeezenet1_1, ArchName::MobilenetV2];
 
 /// Bands, and whether their maps are those of the whole, bit by bit.
 fn compare<E: Element>(network: &Network<E>, size: Size) -> (usize, bool) {
@@ -20,7 +23,7 @@ fn compare<E: Element>(network: &Network<E>, size: Size) -> (usize, bool) {
     let mut memory = Memory::default();
     let mut run = Run::new(network, &mut image, &mut memory).unwrap();
     run.flows.iter_mut().for_each(|flow| flow.band = flow.tile);
-    assert_eq!(run.last_value().1, extent);
+    assert_eq!(run.maps_extent(), extent);
     let (mut parts, mut values) = (0, Vec::new());
     run.finish(|rows| {
         parts += 1;
@@ -33,13 +36,7 @@ fn compare<E: Element>(network: &Network<E>, size: Size) -> (usize, bool) {
 
 #[test]
 fn bands_are_the_whole() {
-    for arch in [
-        ArchName::Resnet18,
-        ArchName::Resnet50,
-        ArchName::Vgg16,
-        ArchName::Squeezenet1_1,
-        ArchName::MobilenetV2,
-    ] {
+    for arch in ARCHS {
         let graph = arch.graph();
         let state = random_state(&graph);
         for isa in Isa::available() {
@@ -50,6 +47,83 @@ fn bands_are_the_whole() {
                 assert!(same, "{arch} {width}x{height} on {isa}");
                 assert_eq!(parts > 1, height > 700, "{arch} {width}x{height}: {parts} bands");
             }
+        }
+    }
+}
+
+#[test]
+fn bands_of_finer_maps_are_the_whole() {
+    for arch in ARCHS {
+        let graph = arch.graph();
+        let state = random_state(&graph);
+        for steps in [2, 4] {
+            let network = Network::<f32>::new(Isa::detect().unwrap(), &graph.finer(steps), &state).unwrap();
+            for (width, height) in [(64, 64), (97, 131), (77, 803), (65, 1366)] {
+                let (parts, same) = compare(&network, Size::new(width, height));
+                assert!(same, "{arch} {width}x{height} in {steps} steps");
+                assert_eq!(parts > 1, height > 700, "{arch} {width}x{height}: {parts} bands");
+            }
+        }
+    }
+}
+
+/// Every `steps`-th cell is the network's own; those between are the cells of a pass over the image without as many columns and
+/// rows, wherever no window reaches beyond its border.
+#[test]
+fn finer_maps_hold_the_networks_own_cells_and_the_shifted_ones_between_them() {
+    for arch in [ArchName::Resnet18, ArchName::Squeezenet1_1, ArchName::Vgg16] {
+        let graph = arch.graph();
+        let state = random_state(&graph);
+        let field = graph.field();
+        let own = Plan::new(&graph, &state, Precision::F32).unwrap();
+        let size = Size::new(2 * field.size + 3 * field.stride, field.size + 2 * field.stride + 7);
+        let pixels: Vec<u8> = (0..3 * size.area()).map(|i| ((i * 2_654_435_761) >> 13) as u8).collect();
+        for steps in [2, 4] {
+            let plan = Plan::new(&graph.finer(steps), &state, Precision::F32).unwrap();
+            let features = |plan: &Plan, left: u32, top: u32| {
+                let part = Size::new(size.width - left, size.height - top);
+                let rows = pixels.chunks_exact(3 * size.width as usize).skip(top as usize);
+                let pixels: Vec<u8> = rows.flat_map(|row| &row[3 * left as usize..]).copied().collect();
+                let pixels = Pixels::Bytes(&pixels, Normalization::Imagenet);
+                plan.features(Images { count: 1, size: part, pixels }).unwrap()
+            };
+            let fine = features(&plan, 0, 0);
+            let largest = fine.values.iter().copied().fold(0.0, f32::max);
+            let mut inner = 0;
+            for (row, column) in (0..steps).flat_map(|row| (0..steps).map(move |column| (row, column))) {
+                let step = field.stride / steps as u32;
+                let pass = features(&own, column as u32 * step, row as u32 * step);
+                // Cells whose whole field lies inside the image without what is left out of it.
+                let inside = |cell: usize, length: u32| {
+                    let center = field.first_center.x + cell as f64 * f64::from(field.stride);
+                    center > f64::from(field.size) / 2.0
+                        && center + f64::from(field.size) / 2.0 < f64::from(length)
+                };
+                let [height, width] = [(row, size.height), (column, size.width)]
+                    .map(|(phase, length)| length - phase as u32 * step);
+                for y in 0..pass.extent.height {
+                    for x in 0..pass.extent.width {
+                        let at = |features: &Features, y: usize, x: usize| {
+                            let first = (y * features.extent.width + x) * features.channels;
+                            features.values[first..first + features.channels].to_vec()
+                        };
+                        let (found, expected) =
+                            (at(&fine, y * steps + row, x * steps + column), at(&pass, y, x));
+                        if (row, column) == (0, 0) {
+                            assert_eq!(found, expected, "{arch} at {y}, {x}");
+                        } else if inside(y, height) && inside(x, width) {
+                            inner += 1;
+                            let off =
+                                found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                            assert!(
+                                off < 1e-5 * largest,
+                                "{arch} in {steps} steps at {y}, {x}: {off} of {largest}"
+                            );
+                        }
+                    }
+                }
+            }
+            assert!(inner >= steps * steps, "{arch}: {inner} cells see no border");
         }
     }
 }

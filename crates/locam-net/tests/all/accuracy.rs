@@ -116,7 +116,7 @@ fn computed(
                 .unwrap();
             Value { extent, channels: input.channels, data }
         }
-        Work::Concat(_) => unreachable!("ResNet concatenates nothing"),
+        Work::Concat(_) | Work::Interleave(..) => unreachable!("ResNet has neither at its own stride"),
     }
 }
 

@@ -62,6 +62,32 @@ fn the_mean_of_a_map_is_the_logit() {
 }
 
 #[test]
+fn finer_maps_are_the_same_on_our_kernels_and_on_burn() {
+    // Odd sides, so that phases end differently.
+    let size = Size::new(161, 107);
+    let pixels: Vec<u8> = [picture(size), picture(size).into_iter().rev().collect()].concat();
+    for arch in KINDS {
+        let model = model(arch);
+        for steps in [2, 4] {
+            let [ours, burn] = [Compute::Cpu, Compute::Burn(Device::flex())].map(|compute| {
+                let predictor = Predictor::finer(&model, &compute, Precision::F32, steps).unwrap();
+                // Two images, which run whole, and one, which runs in bands.
+                let both = predictor.features(&pixels, 2, size).unwrap();
+                let one = predictor.features(&pixels[..pixels.len() / 2], 1, size).unwrap();
+                assert_close(
+                    &format!("{arch} in {steps} steps"),
+                    &one.values,
+                    &both.values[..one.values.len()],
+                );
+                both
+            });
+            assert_eq!(ours.extent, burn.extent, "{arch}");
+            assert_close(&format!("{arch} in {steps} steps"), &ours.values, &burn.values);
+        }
+    }
+}
+
+#[test]
 fn a_map_is_the_head_applied_at_each_place() {
     for arch in KINDS {
         let network = filled(arch, &Device::default());
