@@ -1,5 +1,4 @@
 use crate::network::{Memory, Network, StepTime};
-use crate::strips::STRIP_COLUMNS;
 use crate::{Entry, Features, ImageRows, Images, InferError, Strip};
 use locam_arch::{Graph, StateDict};
 use locam_core::Size;
@@ -173,8 +172,8 @@ impl Plan {
     /// [`InferError::Kernel`] where the image is too small for a layer's window.
     pub fn strips(&self, size: Size) -> Result<Vec<Strip>, InferError> {
         match &self.engine {
-            Engine::F32(runner) => runner.network.strips(size, STRIP_COLUMNS),
-            Engine::Bf16(runner) => runner.network.strips(size, STRIP_COLUMNS),
+            Engine::F32(runner) => runner.network.strips(size),
+            Engine::Bf16(runner) => runner.network.strips(size),
         }
     }
 

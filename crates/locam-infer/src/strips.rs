@@ -13,8 +13,9 @@ use locam_kernels::{Element, Extent};
 use std::ops::Range;
 
 /// Columns of an image from one strip to the next, or somewhat fewer: with `ResNet-18` a strip takes 0.6 GB, and strips of a
-/// very wide image read 6 % of it twice.
-pub(crate) const STRIP_COLUMNS: usize = 22_400;
+/// very wide image read 6 % of it twice. Maps of several phases take as many times the memory along an axis, and have
+/// narrower strips.
+const STRIP_COLUMNS: usize = 22_400;
 
 /// Columns of an image that are run by themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +29,13 @@ pub struct Strip {
 }
 
 impl<E: Element> Network<E> {
+    /// Cuts an image into strips of which none takes much memory.
+    pub(crate) fn strips(&self, size: Size) -> Result<Vec<Strip>, InferError> {
+        self.strips_of(size, STRIP_COLUMNS / self.phases.along(Axis::Columns).len())
+    }
+
     /// Cuts an image into strips that begin every `columns` columns or somewhat fewer, and read as many more as they need.
-    pub(crate) fn strips(&self, size: Size, columns: usize) -> Result<Vec<Strip>, InferError> {
+    fn strips_of(&self, size: Size, columns: usize) -> Result<Vec<Strip>, InferError> {
         let extent = Extent { batch: 1, height: size.height as usize, width: size.width as usize };
         let trace = |columns: Range<usize>| self.trace(extent, Axis::Columns, columns);
         let whole = trace(0..extent.width)?;

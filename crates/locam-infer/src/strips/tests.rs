@@ -32,7 +32,7 @@ fn compare<E: Element>(name: &str, network: &Network<E>, size: Size, columns: u3
     let pixels = random_values(3 * size.area() as usize, 11);
     let (extent, whole) = maps(network, &pixels, size);
     let channels = whole.len() / extent.pixels();
-    let strips = network.strips(size, columns as usize).unwrap();
+    let strips = network.strips_of(size, columns as usize).unwrap();
     let mut next = 0;
     for strip in &strips {
         assert_eq!(strip.map.start, next, "{name} {size}");
@@ -113,7 +113,7 @@ fn strips_grow_only_by_what_their_edges_lose() {
     let graph = ArchName::Resnet18.graph();
     let network = Network::<f32>::new(Isa::detect().unwrap(), &graph, &random_state(&graph)).unwrap();
     let size = Size::new(100_000, 100_000);
-    let strips = network.strips(size, STRIP_COLUMNS).unwrap();
+    let strips = network.strips(size).unwrap();
     let read: usize = strips.iter().map(|strip| strip.input.len()).sum();
     assert!(read < 107_000, "{read} columns are read");
     assert!(strips.iter().all(|strip| strip.input.len() < STRIP_COLUMNS + 1600), "{strips:?}");
