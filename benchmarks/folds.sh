@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Five-fold cross-validation, so that every annotated image is tested on once, by a model that never saw it: BCCD's white cells
-# by the recipe of bccd.sh (its test list takes no part), and generated patches in ALL-IDB2's layout by the lab's plain recipe.
-# Thresholds are chosen on a seventh of each fold's other images. Writes its tables into docs/results.md. Needs the data and the
-# weights in $LOCAM_SHARED (default ../shared).
+# Five-fold cross-validation, so that every annotated image is tested on once, by a model that never saw it: white cells of BCCD, red
+# cells of Chula and number plates by the recipes of bccd.sh, chula.sh and plates.sh (the test lists of the first two take no part),
+# and generated patches in ALL-IDB2's layout by the lab's plain recipe. Thresholds are chosen on a seventh of each fold's other images.
+# Writes its tables into docs/results.md. Needs the data and the weights in $LOCAM_SHARED (default ../shared).
 #
 #   benchmarks/folds.sh [RUN_FOLDER]
 #
@@ -13,10 +13,19 @@ shared="${LOCAM_SHARED:-../shared}"
 run="${1:-runs/folds}"
 locam() { ${LOCAM:-cargo run --quiet --release --} "$@"; }
 weights="--weights $shared/weights/resnet18_imagenet_f16.safetensors --learning-rate 0.001"
-tuned="$weights --normalization imagenet --schedule cosine --flips --turns"
+tuned="$weights --normalization imagenet --schedule cosine --flips"
 
-locam train "$shared/data/bccd/BCCD" --folds 5 --classes WBC --background 1 $tuned --epochs 6 --out "$run/bccd"
+locam train "$shared/data/bccd/BCCD" --folds 5 --classes WBC --background 1 $tuned --turns --epochs 6 --out "$run/bccd"
 cargo xtask results bccd-folds "$run/bccd/cross-validation.json"
+
+benchmarks/chula_fields.sh "$run-fields"
+rm -r "$run-fields/test"
+locam train "$run-fields" --folds 5 --window 48 --background 60 --patch-size 225 --patch-object-size 40 $tuned --turns --epochs 3 \
+  --out "$run/chula"
+cargo xtask results chula-folds "$run/chula/cross-validation.json"
+
+locam train "$shared/data/plates" --folds 5 --background 2 --window 112 --jitter 0.2 $tuned --epochs 8 --out "$run/plates"
+cargo xtask results plates-folds "$run/plates/cross-validation.json"
 
 locam data smears --out "$run-smears" --fields 0 --patches 260 --stains all --cell-scales 0.8,1,1.25 --seed 23
 locam train "$run-smears/ALL_IDB2" --folds 5 $weights --epochs 15 --out "$run/all-idb2" >"$run/all-idb2.txt"

@@ -33,12 +33,16 @@ pub struct ClassSpec {
     pub name: String,
     /// Whether this class stands for everything that is not sought, and so has no regions of its own.
     pub background: bool,
-    /// What margins (log-odds against all other classes) are divided by, so that their logistic is a probability.
+    /// The margin (log-odds against all other classes) of regions that are as often objects as not. Margins less this, over the
+    /// temperature, are scores, whose logistic is a probability.
+    #[serde(default)]
+    pub midpoint: f64,
+    /// See there.
     #[serde(default = "unscaled")]
     pub temperature: f64,
-    /// The margin, over the temperature, that a region reaches at its peak.
+    /// The score that a region reaches at its peak.
     pub threshold: f64,
-    /// The margin, over the temperature, along which regions are outlined; the threshold where it is not known or above that.
+    /// The score along which regions are outlined; the threshold where it is not known or above that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contour: Option<f64>,
 }
@@ -46,7 +50,24 @@ pub struct ClassSpec {
 impl ClassSpec {
     /// A class as training leaves it: found wherever it is likelier than not.
     pub fn new(name: impl Into<String>, background: bool) -> Self {
-        Self { name: name.into(), background, temperature: unscaled(), threshold: 0.0, contour: None }
+        Self {
+            name: name.into(),
+            background,
+            midpoint: 0.0,
+            temperature: unscaled(),
+            threshold: 0.0,
+            contour: None,
+        }
+    }
+
+    /// The score of a margin.
+    pub fn score(&self, margin: f64) -> f64 {
+        (margin - self.midpoint) / self.temperature
+    }
+
+    /// The margin of a score.
+    pub fn margin(&self, score: f64) -> f64 {
+        score * self.temperature + self.midpoint
     }
 }
 
@@ -109,7 +130,7 @@ pub struct ModelSpec {
 
 impl ModelSpec {
     /// The version of the format that this program writes.
-    pub const FORMAT: u32 = 2;
+    pub const FORMAT: u32 = 3;
 
     /// The classes that are sought, with their places in the list of logits.
     pub fn sought_classes(&self) -> impl Iterator<Item = (ClassId, &ClassSpec)> {

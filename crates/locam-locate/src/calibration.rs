@@ -1,4 +1,4 @@
-//! Whether scores mean what they say: a temperature fitted to what was right and wrong, and how far off
+//! Whether scores mean what they say: their scaling, fitted to what was right and wrong, and how far off
 //! probabilities are.
 
 use serde::Serialize;
@@ -14,30 +14,48 @@ pub struct Verdict {
 
 /// The least and the largest temperature that is fitted.
 const TEMPERATURES: (f64, f64) = (0.01, 100.0);
-/// Halvings of that range, after which nothing is left to be found in a `f64`.
+/// Halvings of a range, after which nothing is left to be found in a `f64`.
 const HALVINGS: usize = 64;
 
-/// The temperature `t` that makes the logistic of `score / t` the likeliest probability of being right.
+/// A slope of the likelihood, per score, that is no slope but rounding.
+const LEVEL: f64 = 1e-12;
+
+/// How margins become log-odds: less the midpoint, over the temperature.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scaling {
+    /// Of even odds; not below 0.
+    pub midpoint: f64,
+    /// In 0.01 to 100.
+    pub temperature: f64,
+}
+
+/// The scaling that makes the logistic of `(score - midpoint) / temperature` the likeliest probability of being right.
 ///
-/// After Guo et al., "On calibration of modern neural networks", 2017, with the targets of Platt, "Probabilistic
-/// outputs for support vector machines", 1999: of `n` scores that were all right a share of `(n + 1) / (n + 2)` is
-/// believed, so that few or perfect examples don't make for certainty. It lies in 0.01 to 100, and is 1 without verdicts.
-pub fn fit_temperature(verdicts: &[Verdict]) -> f64 {
+/// After Platt, "Probabilistic outputs for support vector machines", 1999, with his targets: of `n` scores that were all right a
+/// share of `(n + 1) / (n + 2)` is believed, so that few or perfect examples don't make for certainty. The midpoint is not
+/// below 0, so that no evidence becomes none for an object where few scores were wrong. There a temperature
+/// alone is fitted (Guo et al., "On calibration of modern neural networks", 2017). Without verdicts scores stay as they are.
+pub fn fit_scaling(verdicts: &[Verdict]) -> Scaling {
     if verdicts.is_empty() {
-        return 1.0;
+        return Scaling { midpoint: 0.0, temperature: 1.0 };
     }
-    // The likelihood has a single maximum in 1 / t: its slope falls through 0 there.
-    let (mut cold, mut hot) = (TEMPERATURES.0.ln(), TEMPERATURES.1.ln());
+    // The likelihood has no second maximum in 1 / t and the intercept, nor in 1 / t with the best intercept for each. Where it
+    // is level, as for scores that are all the same, the largest temperature of those is the least sure of other scores.
+    let level = LEVEL * verdicts.iter().map(|verdict| verdict.score.abs()).sum::<f64>();
     let targets = Targets::of(verdicts);
+    let (mut cold, mut hot) = (TEMPERATURES.0.ln(), TEMPERATURES.1.ln());
     for _ in 0..HALVINGS {
         let middle = f64::midpoint(cold, hot);
-        if targets.slope(verdicts, (-middle).exp()) > 0.0 {
+        let inverse = (-middle).exp();
+        if targets.slope(verdicts, inverse, targets.intercept(verdicts, inverse)) > level {
             hot = middle;
         } else {
             cold = middle;
         }
     }
-    f64::midpoint(cold, hot).exp()
+    let temperature = f64::midpoint(cold, hot).exp();
+    let intercept = targets.intercept(verdicts, 1.0 / temperature);
+    Scaling { midpoint: 0.0 - intercept * temperature, temperature }
 }
 
 /// The probabilities that right and wrong scores are to have.
@@ -53,13 +71,37 @@ impl Targets {
         Self { hit: (hits + 1.0) / (hits + 2.0), miss: 1.0 / (misses + 2.0) }
     }
 
+    /// By how much a verdict is to be likelier than it is.
+    fn lack(&self, verdict: &Verdict, inverse: f64, intercept: f64) -> f64 {
+        let target = if verdict.hit { self.hit } else { self.miss };
+        target - logistic(verdict.score * inverse + intercept)
+    }
+
     /// By how much the log-likelihood rises with the inverse temperature.
-    fn slope(&self, verdicts: &[Verdict], inverse: f64) -> f64 {
-        let rise = |verdict: &Verdict| {
-            let target = if verdict.hit { self.hit } else { self.miss };
-            verdict.score * (target - logistic(verdict.score * inverse))
-        };
-        verdicts.iter().map(rise).sum()
+    fn slope(&self, verdicts: &[Verdict], inverse: f64, intercept: f64) -> f64 {
+        verdicts.iter().map(|verdict| verdict.score * self.lack(verdict, inverse, intercept)).sum()
+    }
+
+    /// The likeliest addend, not above 0, to scores over a temperature.
+    fn intercept(&self, verdicts: &[Verdict], inverse: f64) -> f64 {
+        // It makes the mean probability the mean target.
+        let lack =
+            |intercept: f64| verdicts.iter().map(|one| self.lack(one, inverse, intercept)).sum::<f64>();
+        if lack(0.0) >= 0.0 {
+            return 0.0;
+        }
+        let largest = verdicts.iter().map(|verdict| verdict.score).fold(0.0, f64::max);
+        // There no probability reaches the least target.
+        let (mut low, mut high) = (-largest * inverse - (verdicts.len() as f64 + 2.0).ln(), 0.0);
+        for _ in 0..HALVINGS {
+            let middle = f64::midpoint(low, high);
+            if lack(middle) > 0.0 {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        f64::midpoint(low, high)
     }
 }
 
@@ -120,11 +162,12 @@ mod tests {
         scores.iter().map(|&(score, hit)| Verdict { score, hit }).collect()
     }
 
-    /// Negative log-likelihood at a temperature.
-    fn loss(verdicts: &[Verdict], temperature: f64) -> f64 {
+    /// Negative log-likelihood of a scaling.
+    fn loss(verdicts: &[Verdict], scaling: Scaling) -> f64 {
         let targets = Targets::of(verdicts);
         let one = |verdict: &Verdict| {
-            let p = logistic(verdict.score / temperature).clamp(1e-300, 1.0 - 1e-16);
+            let log_odds = (verdict.score - scaling.midpoint) / scaling.temperature;
+            let p = logistic(log_odds).clamp(1e-300, 1.0 - 1e-16);
             let target = if verdict.hit { targets.hit } else { targets.miss };
             -target * p.ln() - (1.0 - target) * (1.0 - p).ln()
         };
@@ -135,25 +178,46 @@ mod tests {
     fn scores_that_are_twice_too_certain_get_a_temperature_of_about_two() {
         // At log-odds of 1.0986 three of four are right; they are said with twice that.
         let scores: Vec<_> = (0..4000).map(|i| (2.0 * 3.0_f64.ln(), i % 4 != 0)).collect();
-        let temperature = fit_temperature(&verdicts(&scores));
-        assert!((temperature - 2.0).abs() < 0.01, "{temperature}");
+        let found = fit_scaling(&verdicts(&scores));
+        assert!((found.temperature - 2.0).abs() < 0.01 && found.midpoint.abs() < 1e-9, "{found:?}");
+    }
+
+    #[test]
+    fn log_odds_that_were_moved_and_stretched_are_found_again() {
+        // At each of these log-odds as many of a thousand are right as they say.
+        let honest = [-4, -3, -2, -1, 0, 1, 2, 3, 4].map(f64::from);
+        let scores: Vec<_> = honest
+            .iter()
+            .flat_map(|&odds| {
+                (0..1000).map(move |i| (12.0 + 3.0 * odds, f64::from(i) < 1000.0 * logistic(odds)))
+            })
+            .collect();
+        let Scaling { midpoint, temperature } = fit_scaling(&verdicts(&scores));
+        assert!(
+            (midpoint - 12.0).abs() < 0.05 && (temperature - 3.0).abs() < 0.05,
+            "{midpoint}, {temperature}"
+        );
     }
 
     #[test]
     fn perfect_scores_are_believed_as_far_as_their_number_allows() {
         let certainty = |count: usize| {
             let all = vec![Verdict { score: 30.0, hit: true }; count];
-            logistic(30.0 / fit_temperature(&all))
+            let Scaling { midpoint, temperature } = fit_scaling(&all);
+            logistic((30.0 - midpoint) / temperature)
         };
         assert!((certainty(8) - 0.9).abs() < 1e-9, "{}", certainty(8));
         assert!((certainty(98) - 0.99).abs() < 1e-9, "{}", certainty(98));
     }
 
     #[test]
-    fn nothing_changes_nothing_and_scores_without_meaning_become_even() {
-        assert!((fit_temperature(&[]) - 1.0).abs() < f64::EPSILON);
+    fn nothing_changes_nothing_and_scores_without_meaning_become_as_likely_as_their_mean() {
+        assert_eq!(fit_scaling(&[]), Scaling { midpoint: 0.0, temperature: 1.0 });
         let wrong = verdicts(&[(5.0, false), (6.0, false), (4.0, true)]);
-        assert!(fit_temperature(&wrong) > 99.0);
+        let Scaling { midpoint, temperature } = fit_scaling(&wrong);
+        // Two misses at a fourth and a hit at two thirds.
+        let mean = logistic((5.0 - midpoint) / temperature);
+        assert!(temperature > 99.0 && (mean - 7.0 / 18.0).abs() < 0.01, "{midpoint}, {temperature}: {mean}");
     }
 
     #[test]
@@ -167,14 +231,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_other_temperature_is_likelier(
+        fn no_other_scaling_is_likelier(
             scores in prop::collection::vec((-20.0_f64..40.0, any::<bool>()), 1..60),
         ) {
             let all = verdicts(&scores);
-            let best = loss(&all, fit_temperature(&all));
+            let found = fit_scaling(&all);
+            let best = loss(&all, found);
+            prop_assert!(found.midpoint >= 0.0, "{:?}", found);
             for step in 0..=80 {
-                let other = TEMPERATURES.0 * 10_f64.powf(f64::from(step) / 20.0);
-                prop_assert!(best <= loss(&all, other) + 1e-6 * best.max(1.0), "{other}");
+                let temperature = TEMPERATURES.0 * 10_f64.powf(f64::from(step) / 20.0);
+                for midpoint in [0.0, 1.0, 5.0, 20.0, 100.0, 500.0, found.midpoint] {
+                    let other = Scaling { midpoint, temperature };
+                    prop_assert!(best <= loss(&all, other) + 1e-6 * best.max(1.0), "{:?} against {:?}", found, other);
+                }
             }
         }
 

@@ -24,7 +24,7 @@ mod resampling;
 mod threshold;
 mod watershed;
 
-pub use calibration::{Reliability, ReliabilityBin, Verdict, fit_temperature, logistic, reliability};
+pub use calibration::{Reliability, ReliabilityBin, Scaling, Verdict, fit_scaling, logistic, reliability};
 pub use classification::{Classified, RocRanking, confusion, mean_area, top_label_reliability};
 pub use confusion::ConfusionMatrix;
 pub use detection::{FROC_RATES, FrocPoint, ImageVerdicts, PrecisionRecall, Ranking};

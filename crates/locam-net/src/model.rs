@@ -167,16 +167,17 @@ fn parse_spec(text: &str, path: &Path) -> Result<ModelSpec, NetError> {
 /// A description whose numbers make sense.
 fn checked(spec: ModelSpec, path: &Path) -> Result<ModelSpec, NetError> {
     let senseless = |class: &&locam_core::ClassSpec| {
-        let numbers = [Some(class.temperature), Some(class.threshold), class.contour];
+        let numbers = [Some(class.midpoint), Some(class.temperature), Some(class.threshold), class.contour];
         class.temperature <= 0.0 || !numbers.into_iter().flatten().all(f64::is_finite)
     };
     match spec.classes.iter().find(senseless) {
         None => Ok(spec),
         Some(class) => {
             let reason = format!(
-                "its class {} has the temperature {}, the threshold {} and the contour {}, which make no sense; calibrate or train \
-                 again",
+                "its class {} has the midpoint {}, the temperature {}, the threshold {} and the contour {}, which make no sense; \
+                 calibrate or train again",
                 class.name,
+                class.midpoint,
                 class.temperature,
                 class.threshold,
                 class.contour.unwrap_or(class.threshold)

@@ -5,7 +5,7 @@ use crate::assessing::{Assessed, EVEN, RELIABILITY_BINS, is_annotated, match_rul
 use crate::locating::Levels;
 use locam_core::{ClassId, ClassSpec, ModelSpec, Point};
 use locam_locate::{
-    Counts, ImageVerdicts, MatchRule, Truth, Verdict, fit_temperature, middle_of_plateau, reliability,
+    Counts, ImageVerdicts, MatchRule, Scaling, Truth, Verdict, fit_scaling, middle_of_plateau, reliability,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -18,11 +18,13 @@ const LEAST_PAIRS: usize = 8;
 pub struct Calibration {
     /// The class.
     pub class: String,
-    /// What its margins are divided by.
+    /// The margin of even odds.
+    pub midpoint: f64,
+    /// What margins less the midpoint are divided by.
     pub temperature: f64,
-    /// The chosen log-odds, margins over the temperature.
+    /// The chosen score.
     pub threshold: f64,
-    /// The chosen log-odds along which regions are outlined.
+    /// The chosen score along which regions are outlined.
     pub contour: f64,
     /// F1 at both.
     pub f1: f64,
@@ -30,13 +32,13 @@ pub struct Calibration {
     pub overlap_f1: Option<f64>,
     /// F1 at the model's threshold before.
     pub f1_before: f64,
-    /// The expected calibration error with the temperature.
+    /// The expected calibration error of these scores.
     pub calibration_error: f64,
-    /// That with the temperature before.
+    /// That of the scores before.
     pub calibration_error_before: f64,
 }
 
-/// The lowest margin, not yet over a temperature, that is tried as threshold and as contour.
+/// The lowest margin that is tried as threshold and as contour.
 const LOWEST: f64 = -2.0;
 /// The highest one where nothing is found.
 const HIGHEST: f64 = 12.0;
@@ -59,6 +61,7 @@ impl Calibrated {
             if let Some(chosen) = self.classes.iter().find(|chosen| chosen.class == class.name) {
                 class.threshold = chosen.threshold;
                 class.contour = Some(chosen.contour);
+                class.midpoint = chosen.midpoint;
                 class.temperature = chosen.temperature;
             }
         }
@@ -70,14 +73,15 @@ impl Calibrated {
 }
 
 /// Chooses from annotated images where maps lie, and for every class the threshold of highest F1, the contour along which
-/// regions fit objects best, and the temperature that makes the scores of regions the log-odds of their being objects.
+/// regions fit objects best, and the midpoint and temperature that make the scores of regions the log-odds of their being objects.
 ///
 /// A network may answer beside an object: it was trained on patches whose map cells need not lie around their
 /// middle. The maps are moved by the median of the way from regions to the objects next to them.
 /// Each contour is tried with the threshold that is best for it, and judged by F1 and, where objects have boxes, F1 by an
 /// overlap of at least a half as well. Several thresholds, and several contours, often do about as well; the middle of the
-/// longest such stretch is taken, since its ends are where other images would fall off. The temperature is fitted to the
-/// regions that are likelier than not, found or not at the threshold, so that their probabilities tell more than what was kept.
+/// longest such stretch is taken, since its ends are where other images would fall off. Midpoint and temperature are
+/// fitted to the regions that the network holds for likelier than not, found or not at the threshold, so that their probabilities
+/// tell more than what was kept.
 pub fn calibrate(locator: &Locator, assessed: &[Assessed]) -> Calibrated {
     let spec = &locator.model().spec;
     let by = displacement(locator, assessed);
@@ -100,7 +104,7 @@ fn displacement(locator: &Locator, assessed: &[Assessed]) -> Point {
     let mut ways: Vec<Point> = Vec::new();
     for one in assessed {
         for (id, class) in locator.model().spec.sought_classes() {
-            let (regions, _) = matched_at(locator, id, class, Levels::EVEN, one);
+            let (regions, _) = matched_at(locator, id, class, Levels::even(class), one);
             let near = locator.object_size(&one.located.margins[id.0]);
             let peers: Vec<Point> = one.truths.iter().filter(|truth| truth.class == id).map(middle).collect();
             for region in regions.iter().filter(|region| !region.at_border) {
@@ -159,35 +163,42 @@ fn calibrate_class(locator: &Locator, id: ClassId, class: &ClassSpec, assessed: 
     let fits: Vec<(f64, f64)> = tried.iter().map(|one| (one.levels.contour, one.fit())).collect();
     let contour = middle_of_plateau(&fits);
     let chosen = tried.into_iter().find(|one| one.levels.contour >= contour).expect("one of those tried");
-    let even = Levels { threshold: 0.0, ..chosen.levels };
-    let before = verdicts(locator, id, class, even, assessed);
-    let factor = fit_temperature(&before);
-    let over = |verdict: &Verdict| Verdict { score: verdict.score / factor, ..*verdict };
-    let after: Vec<Verdict> = before.iter().map(over).collect();
-    let error =
-        |verdicts: &[Verdict]| reliability(verdicts, EVEN, RELIABILITY_BINS).expected_calibration_error;
+    let even = Levels { threshold: class.score(0.0), ..chosen.levels };
+    let found = verdicts(locator, id, class, even, assessed);
+    let margin = |verdict: &Verdict| Verdict { score: class.margin(verdict.score), ..*verdict };
+    let margins: Vec<Verdict> = found.iter().map(margin).collect();
+    let Scaling { midpoint, temperature } = fit_scaling(&margins);
+    let scaled = ClassSpec { midpoint, temperature, ..class.clone() };
+    let error = |class: &ClassSpec| {
+        let score = |margin: &Verdict| Verdict { score: class.score(margin.score), ..*margin };
+        let likelier: Vec<Verdict> =
+            margins.iter().map(score).filter(|verdict| verdict.score >= 0.0).collect();
+        reliability(&likelier, EVEN, RELIABILITY_BINS).expected_calibration_error
+    };
+    let rescaled = |score: f64| scaled.score(class.margin(score));
     Calibration {
         class: class.name.clone(),
-        temperature: class.temperature * factor,
-        threshold: chosen.levels.threshold / factor,
-        contour: chosen.levels.contour / factor,
+        midpoint,
+        temperature,
+        threshold: rescaled(chosen.levels.threshold),
+        contour: rescaled(chosen.levels.contour),
         f1: chosen.f1,
         overlap_f1: chosen.overlap_f1,
         f1_before: counts_at(locator, id, class, Levels::at(class.threshold, class), assessed).f1(),
-        calibration_error: error(&after),
-        calibration_error_before: error(&before),
+        calibration_error: error(&scaled),
+        calibration_error_before: error(class),
     }
 }
 
-/// What is tried as threshold and as contour, over the temperature: up to the median score of the objects that are found, since
+/// The scores that are tried as threshold and as contour: up to the median score of the objects that are found, since
 /// from there on half of them would be lost.
 fn candidates(locator: &Locator, id: ClassId, class: &ClassSpec, assessed: &[Assessed]) -> Vec<f64> {
-    let found = verdicts(locator, id, class, Levels::EVEN, assessed);
+    let found = verdicts(locator, id, class, Levels::even(class), assessed);
     let mut scores: Vec<f64> =
         found.iter().filter(|verdict| verdict.hit).map(|verdict| verdict.score).collect();
     scores.sort_by(f64::total_cmp);
-    let lowest = LOWEST / class.temperature;
-    let highest = scores.get(scores.len() / 2).copied().unwrap_or(HIGHEST / class.temperature);
+    let lowest = class.score(LOWEST);
+    let highest = scores.get(scores.len() / 2).copied().unwrap_or_else(|| class.score(HIGHEST));
     (0..=STEPS).map(|step| lowest + (highest - lowest) * f64::from(step) / f64::from(STEPS)).collect()
 }
 
@@ -282,7 +293,9 @@ pub(crate) fn best_counts(locator: &Locator, assessed: &[Assessed]) -> Vec<(Cali
     let moved: Vec<Assessed> = assessed.iter().map(|one| moved(one, by)).collect();
     let counts = |(id, class): (ClassId, &ClassSpec)| {
         let best = calibrate_class(locator, id, class, &moved);
-        let in_its_own = |level: f64| level * best.temperature / class.temperature;
+        let Calibration { midpoint, temperature, .. } = best;
+        let scaled = ClassSpec { midpoint, temperature, ..class.clone() };
+        let in_its_own = |score: f64| class.score(scaled.margin(score));
         let levels = Levels { threshold: in_its_own(best.threshold), contour: in_its_own(best.contour) };
         let counts = counts_at(locator, id, class, levels, &moved);
         (best, counts)
@@ -373,16 +386,15 @@ mod tests {
         one.located.margins = image(&all, Point::default()).located.margins;
         let found = calibrate(&locator(), &[one]);
         let class = &found.classes[0];
-        let margin = class.threshold * class.temperature;
+        let margin = class.threshold * class.temperature + class.midpoint;
         // At the latest from 6.24 on a false cone is narrower than a third of an object and is dropped. The threshold is
         // the middle of all that do so, up to 24, where the objects' cones end.
         assert!(margin > 12.0 && margin < 18.0 && (class.f1 - 1.0).abs() < 1e-9, "{class:?}");
         // A box of 40 pixels is a cone's at 14, and one with sides of more than 28 or less than 57 pixels is a hit.
-        let contour = class.contour * class.temperature;
+        let contour = class.contour * class.temperature + class.midpoint;
         assert!(contour > 8.8 && contour < margin && class.overlap_f1 == Some(1.0), "{class:?}");
-        assert!(
-            class.temperature > 5.0 && class.calibration_error < class.calibration_error_before,
-            "{class:?}"
-        );
+        // Even odds lie between the false cones and the true ones.
+        assert!(class.midpoint > 10.0 && class.midpoint < 24.0, "{class:?}");
+        assert!(class.calibration_error < class.calibration_error_before, "{class:?}");
     }
 }

@@ -144,7 +144,8 @@ fn class_image(locator: &Locator, id: ClassId, class: &ClassSpec, one: &Assessed
     let truths = truths_of(id, &one.truths);
     let regions: Vec<Region> =
         one.located.regions.iter().filter(|region| region.class == id).cloned().collect();
-    let (weaker, _) = matched_at(locator, id, class, Levels::at(class.threshold.min(0.0), class), one);
+    let (weaker, _) =
+        matched_at(locator, id, class, Levels::at(class.threshold.min(class.score(0.0)), class), one);
     let strongest = || strongest_point_in_truth(margin, one.located.size, &truths);
     ClassImage {
         candidates: with_weaker(&regions, weaker, class.threshold),

@@ -65,7 +65,7 @@ pub struct LocateOptions {
     pub stride: Option<u32>,
     /// Whether the glass of slides is searched, too.
     pub everything: bool,
-    /// A threshold on the margin over the temperature, for every class instead of the model's own.
+    /// A threshold on scores, for every class instead of the model's own.
     pub threshold: Option<f64>,
     /// Which single channels are kept for the panel.
     pub channels: ChannelChoice,
@@ -89,7 +89,7 @@ impl Default for LocateOptions {
     }
 }
 
-/// The margins, over the temperature, that make regions of a class.
+/// The scores that make regions of a class.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Levels {
     /// What a region reaches at its peak.
@@ -99,8 +99,11 @@ pub(crate) struct Levels {
 }
 
 impl Levels {
-    /// Regions as likely as not, of places as likely as not.
-    pub(crate) const EVEN: Self = Self { threshold: 0.0, contour: 0.0 };
+    /// What the network holds for as likely as not, whatever validation images said.
+    pub(crate) fn even(class: &ClassSpec) -> Self {
+        let even = class.score(0.0);
+        Self { threshold: even, contour: even }
+    }
 
     /// The class's own contour with a threshold.
     pub(crate) fn at(threshold: f64, class: &ClassSpec) -> Self {
@@ -119,7 +122,7 @@ pub struct Located {
     pub searched: f64,
     /// Per class the logits with bias.
     pub maps: Vec<ScoreMap>,
-    /// Per class the log-odds against all others, over the class's temperature.
+    /// Per class the scores: log-odds against all others, less the class's midpoint, over its temperature.
     pub margins: Vec<ScoreMap>,
     /// The plain mean of all feature channels.
     pub mean: ScoreMap,
@@ -300,21 +303,21 @@ impl Locator {
         }
         let sought: Vec<ClassId> = self.model.spec.sought_classes().map(|(id, _)| id).collect();
         let ImageMaps { maps, mean, channels } = fused(found, &sought);
-        let margins = self.calibrated(margins(&maps));
+        let margins = self.scores(margins(&maps));
         let regions = self.regions(&margins, size, self.options.threshold);
         Ok(Located { size, scale, searched, maps, margins, mean, channels, regions, missing })
     }
 
-    /// Margins whose logistic is a probability, as far as the model was calibrated.
-    fn calibrated(&self, margins: Vec<ScoreMap>) -> Vec<ScoreMap> {
-        let over = |(margin, class): (ScoreMap, &ClassSpec)| {
-            let values = margin.values().iter().map(|&value| (f64::from(value) / class.temperature) as f32);
+    /// The scores of margins: their logistic is a probability, as far as the model was calibrated.
+    fn scores(&self, margins: Vec<ScoreMap>) -> Vec<ScoreMap> {
+        let scores = |(margin, class): (ScoreMap, &ClassSpec)| {
+            let values = margin.values().iter().map(|&value| class.score(f64::from(value)) as f32);
             margin.with_values(values.collect())
         };
-        margins.into_iter().zip(&self.model.spec.classes).map(over).collect()
+        margins.into_iter().zip(&self.model.spec.classes).map(scores).collect()
     }
 
-    /// The regions of every sought class in maps of margins over their temperatures.
+    /// The regions of every sought class in maps of scores.
     pub(crate) fn regions(&self, margins: &[ScoreMap], size: Size, threshold: Option<f64>) -> Vec<Region> {
         let sought = self.model.spec.sought_classes();
         sought

@@ -166,7 +166,7 @@ fn false_alarms(
             mined_patch(item, one.located.size, region.centroid, &plan, &wanted, background)
         };
         for (id, class) in spec.sought_classes() {
-            let (regions, matches) = matched_at(locator, id, class, Levels::at(0.0, class), one);
+            let (regions, matches) = matched_at(locator, id, class, Levels::at(class.score(0.0), class), one);
             let hit = |place: usize| matches.hits.iter().any(|&(region, _)| region == place);
             let wrong = regions.iter().enumerate().filter(|&(place, _)| !hit(place));
             found.extend(wrong.filter_map(|(_, region)| Some((region.score, patch(region)?))));

@@ -53,8 +53,8 @@ fn describe(model: &Model) -> Result<(ArchName, usize, String), Error> {
         } else {
             let contour = Levels::at(class.threshold, class).contour;
             format!(
-                "threshold {:.2}, contour {contour:.2}, temperature {:.2}",
-                class.threshold, class.temperature
+                "threshold {:.2}, contour {contour:.2}, midpoint {:.2}, temperature {:.2}",
+                class.threshold, class.midpoint, class.temperature
             )
         };
         let _ = writeln!(text, "class {} ({role})", class.name);

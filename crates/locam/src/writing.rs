@@ -238,7 +238,7 @@ fn margin_range(locator: &Locator, class: &ClassSpec) -> ScoreRange {
 /// The colour scale of a class's logits. It ends where the margin against an opposite logit does; what is surely something else
 /// need not be told apart as finely, so half as much below zero is enough.
 fn logit_range(margins: ScoreRange, class: &ClassSpec) -> ScoreRange {
-    let high = margins.high * class.temperature / 2.0;
+    let high = class.margin(margins.high) / 2.0;
     ScoreRange { low: -high / 2.0, high }
 }
 

@@ -29,14 +29,15 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
     println!("maps moved by {x:.1}, {y:.1} pixels of the network's input");
     for class in &chosen.classes {
         println!(
-            "{}: threshold {:.2} (F1 {:.3}; {:.3} before), contour {:.2}{}, temperature {:.2} (calibration error {:.3}; \
-             {:.3} before)",
+            "{}: threshold {:.2} (F1 {:.3}; {:.3} before), contour {:.2}{}, midpoint {:.2}, temperature {:.2} \
+             (calibration error {:.3}; {:.3} before)",
             class.class,
             class.threshold,
             class.f1,
             class.f1_before,
             class.contour,
             class.overlap_f1.map_or_else(String::new, |f1| format!(" (F1 by overlap {f1:.3})")),
+            class.midpoint,
             class.temperature,
             class.calibration_error,
             class.calibration_error_before

@@ -79,14 +79,16 @@ fn damaged_descriptions_are_told_apart() {
     assert!(error.contains("it is no description of a model"), "{error}");
     let error = error_after(|text| text.replace("\"patch_size\"", "\"patch_seize\""));
     assert!(error.contains("patch_seize"), "{error}");
-    let error = error_after(|text| text.replace("\"format\": 2", "\"format\": 3"));
+    let error = error_after(|text| text.replace("\"format\": 3", "\"format\": 4"));
     assert!(
-        error.contains("its format 3 is newer than 2, which this program knows; update locam"),
+        error.contains("its format 4 is newer than 3, which this program knows; update locam"),
         "{error}"
     );
     let error = error_after(|text| text.replacen("\"temperature\": 1.0", "\"temperature\": -1.0", 1));
     assert!(
-        error.contains("its class class 0 has the temperature -1, the threshold 0 and the contour 0"),
+        error.contains(
+            "its class class 0 has the midpoint 0, the temperature -1, the threshold 0 and the contour 0"
+        ),
         "{error}"
     );
     let error = error_after(|text| text.replace("squeezenet1_1", "squeezenet9"));
