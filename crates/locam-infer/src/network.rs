@@ -99,13 +99,12 @@ impl<E: Element> Network<E> {
                     if let Some((next, stage)) = pooling {
                         (number, output) = (next, stage.output);
                     }
-                    let work = match convs.get(conv.key.as_str()) {
-                        Some(work) => Arc::clone(work),
-                        None => {
-                            let folded = Folded::new(state, conv, norm.as_deref())?;
-                            let pooling = pooling.map(|(_, stage)| &stage.work);
-                            Arc::new(Kernels::conv(isa, folded, *activation, input.is_none(), pooling)?)
-                        }
+                    let work = if let Some(work) = convs.get(conv.key.as_str()) {
+                        Arc::clone(work)
+                    } else {
+                        let folded = Folded::new(state, conv, norm.as_deref())?;
+                        let pooling = pooling.map(|(_, stage)| &stage.work);
+                        Arc::new(Kernels::conv(isa, folded, *activation, input.is_none(), pooling)?)
                     };
                     convs.insert(&conv.key, Arc::clone(&work));
                     (conv.key.as_str(), work)

@@ -150,20 +150,23 @@ pub(crate) const EVEN: f64 = 0.5;
 /// Bins of a reliability curve.
 pub(crate) const RELIABILITY_BINS: usize = 10;
 
-/// The regions of a class at some log-odds, and which of them are objects.
-pub(crate) fn matched_at(
+/// The regions of a class at some log-odds.
+pub(crate) fn regions_at(
     locator: &Locator,
     id: ClassId,
     class: &ClassSpec,
     levels: Levels,
     one: &Assessed,
-) -> (Vec<Region>, Matches) {
+) -> Vec<Region> {
     let margin = &one.located.margins[id.0];
     let config = locator.region_config(class, margin, levels);
-    let regions = find_regions(margin, id, one.located.size, &config);
-    let truths = truths_of(id, &one.truths);
-    let matches = match_regions(&regions, &truths, match_rule(locator, margin));
-    (regions, matches)
+    find_regions(margin, id, one.located.size, &config)
+}
+
+/// Which regions of a class are objects.
+pub(crate) fn matches_of(locator: &Locator, id: ClassId, regions: &[Region], one: &Assessed) -> Matches {
+    let rule = match_rule(locator, &one.located.margins[id.0]);
+    match_regions(regions, &truths_of(id, &one.truths), rule)
 }
 
 /// The objects of one class.

@@ -1,7 +1,9 @@
 //! Choosing what turns maps into regions, on annotated images that take no part in a test.
 
 use crate::Locator;
-use crate::assessing::{Assessed, EVEN, RELIABILITY_BINS, is_annotated, match_rule, matched_at, truths_of};
+use crate::assessing::{
+    Assessed, EVEN, RELIABILITY_BINS, is_annotated, match_rule, matches_of, regions_at, truths_of,
+};
 use crate::locating::Levels;
 use locam_core::{ClassId, ClassSpec, ModelSpec, Point};
 use locam_locate::{
@@ -89,10 +91,7 @@ pub fn calibrate(locator: &Locator, assessed: &[Assessed]) -> Calibrated {
     let classes = spec
         .sought_classes()
         .filter(|&(id, _)| is_annotated(id, assessed))
-        .map(|(id, class)| Calibration {
-            f1_before: counts_at(locator, id, class, Levels::at(class.threshold, class), assessed).f1(),
-            ..calibrate_class(locator, id, class, &moved)
-        })
+        .map(|(id, class)| calibrate_class(locator, id, class, assessed, &moved))
         .collect();
     let Point { x, y } = spec.displacement;
     Calibrated { displacement: Point::new(x + by.x, y + by.y), classes }
@@ -104,7 +103,7 @@ fn displacement(locator: &Locator, assessed: &[Assessed]) -> Point {
     let mut ways: Vec<Point> = Vec::new();
     for one in assessed {
         for (id, class) in locator.model().spec.sought_classes() {
-            let (regions, _) = matched_at(locator, id, class, Levels::even(class), one);
+            let regions = regions_at(locator, id, class, Levels::even(class), one);
             let near = locator.object_size(&one.located.margins[id.0]);
             let peers: Vec<Point> = one.truths.iter().filter(|truth| truth.class == id).map(middle).collect();
             for region in regions.iter().filter(|region| !region.at_border) {
@@ -154,17 +153,24 @@ fn moved(one: &Assessed, by: Point) -> Assessed {
     one
 }
 
-fn calibrate_class(locator: &Locator, id: ClassId, class: &ClassSpec, assessed: &[Assessed]) -> Calibration {
-    let levels = candidates(locator, id, class, assessed);
+/// Chooses on images whose margins were moved to where their objects are; what was before is told by the images as they were.
+fn calibrate_class(
+    locator: &Locator,
+    id: ClassId,
+    class: &ClassSpec,
+    assessed: &[Assessed],
+    moved: &[Assessed],
+) -> Calibration {
+    let levels = candidates(locator, id, class, moved);
     let tried: Vec<Outlined> = levels
         .par_iter()
-        .map(|&contour| Outlined::new(locator, id, class, (contour, &levels), assessed))
+        .map(|&contour| Outlined::new(locator, id, class, (contour, &levels), moved))
         .collect();
     let fits: Vec<(f64, f64)> = tried.iter().map(|one| (one.levels.contour, one.fit())).collect();
     let contour = middle_of_plateau(&fits);
     let chosen = tried.into_iter().find(|one| one.levels.contour >= contour).expect("one of those tried");
     let even = Levels { threshold: class.score(0.0), ..chosen.levels };
-    let found = verdicts(locator, id, class, even, assessed);
+    let found = verdicts(locator, id, class, even, moved);
     let margin = |verdict: &Verdict| Verdict { score: class.margin(verdict.score), ..*verdict };
     let margins: Vec<Verdict> = found.iter().map(margin).collect();
     let Scaling { midpoint, temperature } = fit_scaling(&margins);
@@ -224,7 +230,7 @@ impl Outlined {
         let (mut by_centroid, mut by_overlap, mut has_boxes) = (Found::default(), Found::default(), false);
         for one in assessed {
             let truths = truths_of(id, &one.truths);
-            let (regions, _) = matched_at(locator, id, class, all, one);
+            let regions = regions_at(locator, id, class, all, one);
             let rule = match_rule(locator, &one.located.margins[id.0]);
             by_centroid.add(ImageVerdicts::new(&regions, &truths, rule));
             by_overlap.add(ImageVerdicts::new(&regions, &truths, MatchRule::Overlap { iou: HALF }));
@@ -280,7 +286,7 @@ fn verdicts(
 ) -> Vec<Verdict> {
     let mut found = Found::default();
     for one in assessed {
-        let (regions, _) = matched_at(locator, id, class, levels, one);
+        let regions = regions_at(locator, id, class, levels, one);
         let rule = match_rule(locator, &one.located.margins[id.0]);
         found.add(ImageVerdicts::new(&regions, &truths_of(id, &one.truths), rule));
     }
@@ -292,7 +298,7 @@ pub(crate) fn best_counts(locator: &Locator, assessed: &[Assessed]) -> Vec<(Cali
     let by = displacement(locator, assessed);
     let moved: Vec<Assessed> = assessed.iter().map(|one| moved(one, by)).collect();
     let counts = |(id, class): (ClassId, &ClassSpec)| {
-        let best = calibrate_class(locator, id, class, &moved);
+        let best = calibrate_class(locator, id, class, assessed, &moved);
         let Calibration { midpoint, temperature, .. } = best;
         let scaled = ClassSpec { midpoint, temperature, ..class.clone() };
         let in_its_own = |score: f64| class.score(scaled.margin(score));
@@ -313,7 +319,8 @@ fn counts_at(
 ) -> Counts {
     let mut counts = Counts::default();
     for one in assessed {
-        counts += matched_at(locator, id, class, levels, one).1.counts();
+        let regions = regions_at(locator, id, class, levels, one);
+        counts += matches_of(locator, id, &regions, one).counts();
     }
     counts
 }

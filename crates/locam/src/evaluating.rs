@@ -13,7 +13,7 @@ pub(crate) use predicted::truths_in;
 pub use predicted::{PredictionOptions, prediction_figures};
 pub use rows::FigureRow;
 
-use crate::assessing::{Assessed, is_annotated, match_rule, matched_at, truths_of};
+use crate::assessing::{Assessed, is_annotated, match_rule, regions_at, truths_of};
 use crate::leakage::SeenBefore;
 use crate::locating::Levels;
 use crate::pictures::{froc, patch_reliability, precision_recall, reliability_curves, write_plot};
@@ -144,8 +144,8 @@ fn class_image(locator: &Locator, id: ClassId, class: &ClassSpec, one: &Assessed
     let truths = truths_of(id, &one.truths);
     let regions: Vec<Region> =
         one.located.regions.iter().filter(|region| region.class == id).cloned().collect();
-    let (weaker, _) =
-        matched_at(locator, id, class, Levels::at(class.threshold.min(class.score(0.0)), class), one);
+    let lowest = class.threshold.min(class.score(0.0));
+    let weaker = regions_at(locator, id, class, Levels::at(lowest, class), one);
     let strongest = || strongest_point_in_truth(margin, one.located.size, &truths);
     ClassImage {
         candidates: with_weaker(&regions, weaker, class.threshold),

@@ -1,6 +1,6 @@
 //! Hard-negative mining: what a model takes for objects on its own training fields, and wrongly, is shown to it as background.
 
-use crate::assessing::{Assessed, assess, items_of, matched_at};
+use crate::assessing::{Assessed, assess, items_of, matches_of, regions_at};
 use crate::calibrating::best_counts;
 use crate::locating::Levels;
 use crate::{Error, LocateOptions, Locator, Prepared, patch_plan, train_run};
@@ -166,7 +166,8 @@ fn false_alarms(
             mined_patch(item, one.located.size, region.centroid, &plan, &wanted, background)
         };
         for (id, class) in spec.sought_classes() {
-            let (regions, matches) = matched_at(locator, id, class, Levels::at(class.score(0.0), class), one);
+            let regions = regions_at(locator, id, class, Levels::at(class.score(0.0), class), one);
+            let matches = matches_of(locator, id, &regions, one);
             let hit = |place: usize| matches.hits.iter().any(|&(region, _)| region == place);
             let wrong = regions.iter().enumerate().filter(|&(place, _)| !hit(place));
             found.extend(wrong.filter_map(|(_, region)| Some((region.score, patch(region)?))));

@@ -59,6 +59,12 @@ mod tests {
     use locam_core::{Point, Size};
     use locam_data::ImageSource;
     use locam_net::{Compute, NothingKept, Precision, WholeImage};
+    use std::io::Cursor;
+    use std::path::Path;
+    use tiff::decoder::Decoder;
+    use tiff::encoder::colortype::RGB8;
+    use tiff::encoder::{Compression, DeflateLevel, TiffEncoder};
+    use tiff::tags::Tag;
 
     fn predictor(arch: ArchName, steps: usize) -> Predictor {
         Predictor::finer(&crate::testing::model(arch), &Compute::Cpu, Precision::F32, steps).unwrap()
@@ -186,5 +192,45 @@ mod tests {
             }
             std::fs::remove_file(&rows).unwrap();
         }
+    }
+
+    /// A TIFF of random pixels in strips of 40 rows, of which the sixth is damaged.
+    fn damaged(path: &Path, size: Size) -> ImageSource {
+        let mut bytes = Cursor::new(Vec::new());
+        let deflate = Compression::Deflate(DeflateLevel::Fast);
+        let mut encoder = TiffEncoder::new(&mut bytes).unwrap().with_compression(deflate);
+        let mut writer = encoder.new_image::<RGB8>(size.width, size.height).unwrap();
+        writer.rows_per_strip(40).unwrap();
+        let pixels: Vec<u8> =
+            (0..3 * size.area() as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        writer.write_data(&pixels).unwrap();
+        bytes.set_position(0);
+        let offsets = Decoder::new(&mut bytes).unwrap().get_tag_u64_vec(Tag::StripOffsets).unwrap();
+        let mut bytes = bytes.into_inner();
+        bytes[offsets[5] as usize..][..40].fill(0xFF);
+        std::fs::write(path, bytes).unwrap();
+        ImageSource::open(path).unwrap()
+    }
+
+    #[test]
+    fn a_damaged_image_keeps_no_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let size = Size::new(240, 700);
+        let source = damaged(&folder.path().join("image.tif"), size);
+        let predictor = predictor(ArchName::Squeezenet1_1, 1);
+        let rows = folder.path().join("image.rows");
+        let search = || {
+            let progress = Progress::default();
+            let (progress, kept) = (progress.begin(1), RowFile::open(&rows, "image"));
+            assert!(rows.exists());
+            let input = Input { source: &source, size, progress: &progress, kept: &kept };
+            let part = whole_part(&predictor, size);
+            maps_of_parts(&predictor, input, &[part], ChannelChoice::None).unwrap()
+        };
+        let (first, missing) = search();
+        assert_eq!(missing, [Rect { left: 0.0, top: 200.0, right: 240.0, bottom: 240.0 }]);
+        // Rows above the damage would let a second search pass it over.
+        assert!(!rows.exists());
+        assert_eq!(search(), (first, missing));
     }
 }
