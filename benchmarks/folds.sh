@@ -28,9 +28,5 @@ locam train "$shared/data/plates" --folds 5 --background 2 --window 112 --jitter
 cargo xtask results plates-folds "$run/plates/cross-validation.json"
 
 locam data smears --out "$run-smears" --fields 0 --patches 260 --stains all --cell-scales 0.8,1,1.25 --seed 23
-locam train "$run-smears/ALL_IDB2" --folds 5 $weights --epochs 15 --out "$run/all-idb2" >"$run/all-idb2.txt"
-awk 'BEGIN { print "| 260 patches | value (95 % interval) |\n|---|---|" }
-     /^  (accuracy|balanced accuracy|area under the ROC curve|calibration error) / {
-       name = substr($0, 3, 28); sub(/ +$/, "", name); print "| " name " | " substr($0, 33) " |" }' \
-  "$run/all-idb2.txt" >"$run/all-idb2.md"
-cargo xtask results all-idb2-folds "$run/all-idb2.md"
+locam train "$run-smears/ALL_IDB2" --folds 5 $weights --epochs 15 --out "$run/all-idb2"
+cargo xtask results all-idb2-folds "$run/all-idb2/cross-validation.json"

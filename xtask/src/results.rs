@@ -8,7 +8,7 @@ use std::path::Path;
 /// Where the tables are.
 const RESULTS: &str = "docs/results.md";
 
-/// What stands in a table: where an evaluation has it, and its name.
+/// What stands in a table of whole images: where an evaluation has it, and its name.
 const FIGURES: [(&str, &str); 14] = [
     ("/hits", "hits"),
     ("/false_alarms", "false alarms"),
@@ -26,8 +26,16 @@ const FIGURES: [(&str, &str); 14] = [
     ("/expected_calibration_error", "calibration error"),
 ];
 
-/// Replaces a section's table by the figures of an `evaluation.json`, by those of the whole images of a
-/// `cross-validation.json`, or by a table that a script made (`.md`).
+/// What stands in a table of labelled patches.
+const PATCH_FIGURES: [(&str, &str); 4] = [
+    ("/accuracy", "accuracy"),
+    ("/balanced_accuracy", "balanced accuracy"),
+    ("/area_under_curve", "area under the ROC curve"),
+    ("/expected_calibration_error", "calibration error"),
+];
+
+/// Replaces a section's table by the figures of an `evaluation.json` or a `cross-validation.json` (of whole images, where it has
+/// any), or by a table that a script made (`.md`).
 pub(crate) fn record(section: &str, file: &str) -> Result<()> {
     let read = |path: &str| std::fs::read_to_string(path).with_context(|| format!("{path} can't be read"));
     let text = read(file)?;
@@ -55,20 +63,33 @@ fn replaced(text: &str, section: &str, table: &str) -> Result<String> {
 
 /// The figures of every class, as Markdown. What an evaluation does not define is left out.
 fn table(evaluation: &Value) -> Result<String> {
-    let evaluation = evaluation.get("located").unwrap_or(evaluation);
+    let located = evaluation.get("located").filter(|located| !located.is_null());
+    if let (None, Some(pooled)) = (located, evaluation.get("pooled")) {
+        let patches = pooled["patches"].as_u64().context("the evaluation has no count of patches")?;
+        return Ok(format!(
+            "| {patches} patches | value (95 % interval) |\n|---|---|\n{}",
+            rows(pooled, &PATCH_FIGURES)
+        ));
+    }
+    let evaluation = located.unwrap_or(evaluation);
     let Some(classes) = evaluation["classes"].as_array().filter(|classes| !classes.is_empty()) else {
         bail!("the evaluation has no classes");
     };
     let images = evaluation["images"].as_u64().context("the evaluation has no count of images")?;
-    let mut rows = Vec::new();
+    let mut table = String::new();
     for class in classes {
         let name = class["class"].as_str().context("a class has no name")?;
-        rows.push(format!("| {name}, {images} images | value (95 % interval) |\n|---|---|\n"));
-        let row =
-            |&(place, name): &(&str, &str)| Some(format!("| {name} | {} |\n", shown(class.pointer(place)?)?));
-        rows.extend(FIGURES.iter().filter_map(row));
+        table += &format!("| {name}, {images} images | value (95 % interval) |\n|---|---|\n");
+        table += &rows(class, &FIGURES);
     }
-    Ok(rows.concat())
+    Ok(table)
+}
+
+/// A row for each of the figures that there are.
+fn rows(figures: &Value, wanted: &[(&str, &str)]) -> String {
+    let row =
+        |&(place, name): &(&str, &str)| Some(format!("| {name} | {} |\n", shown(figures.pointer(place)?)?));
+    wanted.iter().filter_map(row).collect()
 }
 
 /// A count, or an estimate with its interval.
@@ -90,6 +111,16 @@ mod tests {
         let updated = replaced(text, "one", "new\n").unwrap();
         assert_eq!(updated, "a\n<!-- one: begin -->\nnew\n<!-- one: end -->\nb\n");
         assert!(replaced(text, "two", "new\n").unwrap_err().to_string().contains("two: begin"));
+    }
+
+    #[test]
+    fn folds_of_patches_have_a_table_of_their_own() {
+        let certain = serde_json::json!({"value": 1.0, "low": 1.0, "high": 1.0});
+        let folds =
+            serde_json::json!({"folds": [], "located": null, "pooled": {"patches": 9, "accuracy": certain}});
+        let expected =
+            "| 9 patches | value (95 % interval) |\n|---|---|\n| accuracy | 1.000 (1.000 to 1.000) |\n";
+        assert_eq!(table(&folds).unwrap(), expected);
     }
 
     #[test]
