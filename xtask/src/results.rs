@@ -76,13 +76,13 @@ fn table(evaluation: &Value) -> Result<String> {
         bail!("the evaluation has no classes");
     };
     let images = evaluation["images"].as_u64().context("the evaluation has no count of images")?;
-    let mut table = String::new();
+    let mut table = Vec::new();
     for class in classes {
         let name = class["class"].as_str().context("a class has no name")?;
-        table += &format!("| {name}, {images} images | value (95 % interval) |\n|---|---|\n");
-        table += &rows(class, &FIGURES);
+        table.push(format!("| {name}, {images} images | value (95 % interval) |\n|---|---|\n"));
+        table.push(rows(class, &FIGURES));
     }
-    Ok(table)
+    Ok(table.concat())
 }
 
 /// A row for each of the figures that there are.

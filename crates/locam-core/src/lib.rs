@@ -19,6 +19,6 @@ mod shape;
 pub use geometry::{Point, Rect, Size};
 pub use map::{MapTransform, ScoreMap};
 pub use mask::{Mask, Run};
-pub use model::{ClassId, ClassSpec, ModelSpec, Normalization, Provenance};
+pub use model::{ClassId, ClassSpec, ModelSpec, Normalization, Provenance, UsualBox};
 pub use region::Region;
 pub use shape::Shape;

@@ -45,6 +45,22 @@ pub struct ClassSpec {
     /// The score along which regions are outlined; the threshold where it is not known or above that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contour: Option<f64>,
+    /// How large its objects usually are, where that tells more of their boxes than the maps alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usual_box: Option<UsualBox>,
+}
+
+/// The box that a class's objects usually have, and how much that counts beside the extent of a region: each side of the box is
+/// `extent^(1 - weight) * usual^weight`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsualBox {
+    /// Its width; in a model, in pixels of the network's input.
+    pub width: f64,
+    /// Its height.
+    pub height: f64,
+    /// In 0 to 1.
+    pub weight: f64,
 }
 
 impl ClassSpec {
@@ -57,6 +73,7 @@ impl ClassSpec {
             temperature: unscaled(),
             threshold: 0.0,
             contour: None,
+            usual_box: None,
         }
     }
 

@@ -105,6 +105,7 @@ mod tests {
                     min_drop: f64::INFINITY,
                     min_area: 0.0,
                     box_inset: 0.0,
+                    usual_box: None,
                 };
                 let mut twins = find_regions(&map, ClassId(0), image, &config);
                 assert_eq!(found.len(), twins.len());

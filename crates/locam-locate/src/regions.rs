@@ -2,7 +2,7 @@ use crate::grid::{Grid, Lattice, refine};
 use crate::islands::{Extent, Islands};
 use crate::outline::outline;
 use crate::watershed::basins;
-use locam_core::{ClassId, Point, Rect, Region, ScoreMap, Size};
+use locam_core::{ClassId, Point, Rect, Region, ScoreMap, Size, UsualBox};
 use std::collections::HashMap;
 
 /// What becomes a region. Lengths are in pixels of the image that the map's transform leads to.
@@ -22,6 +22,8 @@ pub struct RegionConfig {
     /// By how much each side of a region's rectangle lies inside its extent, though by no more than a quarter of it:
     /// a map answers a little beyond an object. Sides at the image's border stay there.
     pub box_inset: f64,
+    /// The box that objects usually have. It counts along an axis along which a region keeps clear of the image's border.
+    pub usual_box: Option<UsualBox>,
 }
 
 impl RegionConfig {
@@ -98,11 +100,13 @@ fn region(
     let centroid = weighted_middle(grid, members, excess)
         .or_else(|| weighted_middle(grid, members, |i| grid.cell(i).area()))
         .unwrap_or_else(|| grid.point(members[0]));
-    let rect = inset(extent, config.box_inset, image);
+    let inside = inset(extent, config.box_inset, image);
+    let rect = config.usual_box.map_or(inside, |usual| blended(inside, usual, image));
     let peak = refine(margin, grid.point(members[0]), image);
     let score = f64::from(grid.values()[members[0]]);
     let (right, bottom) = (f64::from(image.width), f64::from(image.height));
-    let at_border = rect.left <= 0.0 || rect.top <= 0.0 || rect.right >= right || rect.bottom >= bottom;
+    let at_border =
+        inside.left <= 0.0 || inside.top <= 0.0 || inside.right >= right || inside.bottom >= bottom;
     let outline = outline(grid, members);
     Region { class, score, peak, centroid, rect, area, outline, at_border }
 }
@@ -116,6 +120,22 @@ fn inset(extent: Rect, by: f64, image: Size) -> Rect {
     };
     let (left, right) = axis(extent.left, extent.right, image.width);
     let (top, bottom) = axis(extent.top, extent.bottom, image.height);
+    Rect::new(left, top, right, bottom)
+}
+
+/// The rectangle around the same middle whose sides lie between its own and the usual ones.
+fn blended(rect: Rect, usual: UsualBox, image: Size) -> Rect {
+    let axis = |low: f64, high: f64, usual_length: f64, length: u32| {
+        let length = f64::from(length);
+        if low <= 0.0 || high >= length {
+            return (low, high);
+        }
+        let side = (high - low).powf(1.0 - usual.weight) * usual_length.powf(usual.weight);
+        let middle = f64::midpoint(low, high);
+        ((middle - side / 2.0).max(0.0), (middle + side / 2.0).min(length))
+    };
+    let (left, right) = axis(rect.left, rect.right, usual.width, image.width);
+    let (top, bottom) = axis(rect.top, rect.bottom, usual.height, image.height);
     Rect::new(left, top, right, bottom)
 }
 
@@ -171,6 +191,7 @@ mod tests {
             min_drop: 1.0,
             min_area: 0.0,
             box_inset: 0.0,
+            usual_box: None,
         }
     }
 
@@ -244,6 +265,29 @@ mod tests {
         assert_eq!((inside.top, inside.bottom), (extent.top + 6.0, extent.bottom - 6.0));
         assert!((least.height() - extent.height() / 2.0).abs() < 1e-9, "{least:?}");
         assert!(with(0.0, 6.0)[0].at_border);
+    }
+
+    #[test]
+    fn boxes_lie_between_their_regions_and_the_usual_one_away_from_the_border() {
+        let image = Size::new(640, 320);
+        let map = cones(image, &[(20.5, 160.5), (320.5, 160.5)], 60.0);
+        let with = |weight| {
+            let usual = UsualBox { width: 400.0, height: 10.0, weight };
+            let mut found = find_regions(
+                &map,
+                ClassId(0),
+                image,
+                &RegionConfig { usual_box: Some(usual), ..config(0.0) },
+            );
+            found.sort_by(|a, b| a.centroid.x.total_cmp(&b.centroid.x));
+            [found[0].rect, found[1].rect]
+        };
+        let ([cut, extent], [still_cut, usual], [_, between]) = (with(0.0), with(1.0), with(0.5));
+        assert_eq!((cut.left, still_cut.left, still_cut.right), (0.0, 0.0, cut.right));
+        assert!((still_cut.height() - 10.0).abs() < 1e-9, "{still_cut:?}");
+        assert!((usual.width() - 400.0).abs() < 1e-9 && (usual.height() - 10.0).abs() < 1e-9, "{usual:?}");
+        assert!(usual.center().distance(extent.center()) < 1e-9);
+        assert!((between.width() - (400.0 * extent.width()).sqrt()).abs() < 1e-9, "{between:?}");
     }
 
     #[test]

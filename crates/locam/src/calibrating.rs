@@ -5,7 +5,8 @@ use crate::assessing::{
     Assessed, EVEN, RELIABILITY_BINS, is_annotated, match_rule, matches_of, regions_at, truths_of,
 };
 use crate::locating::Levels;
-use locam_core::{ClassId, ClassSpec, ModelSpec, Point};
+use crate::usual_box::fit_usual_box;
+use locam_core::{ClassId, ClassSpec, ModelSpec, Point, UsualBox};
 use locam_locate::{
     Counts, ImageVerdicts, MatchRule, Scaling, Truth, Verdict, fit_scaling, middle_of_plateau, reliability,
 };
@@ -28,6 +29,8 @@ pub struct Calibration {
     pub threshold: f64,
     /// The chosen score along which regions are outlined.
     pub contour: f64,
+    /// How large objects usually are, where boxes fit better with it.
+    pub usual_box: Option<UsualBox>,
     /// F1 at both.
     pub f1: f64,
     /// F1 at both where a hit is an overlap of at least a half with the object's box; `None` where no object has one.
@@ -64,6 +67,7 @@ impl Calibrated {
                 class.threshold = chosen.threshold;
                 class.contour = Some(chosen.contour);
                 class.midpoint = chosen.midpoint;
+                class.usual_box = chosen.usual_box;
                 class.temperature = chosen.temperature;
             }
         }
@@ -81,7 +85,8 @@ impl Calibrated {
 /// middle. The maps are moved by the median of the way from regions to the objects next to them.
 /// Each contour is tried with the threshold that is best for it, and judged by F1 and, where objects have boxes, F1 by an
 /// overlap of at least a half as well. Several thresholds, and several contours, often do about as well; the middle of the
-/// longest such stretch is taken, since its ends are where other images would fall off. Midpoint and temperature are
+/// longest such stretch is taken, since its ends are where other images would fall off. Where objects have boxes, their usual one
+/// counts as much as fits best. Midpoint and temperature are
 /// fitted to the regions that the network holds for likelier than not, found or not at the threshold, so that their probabilities
 /// tell more than what was kept.
 pub fn calibrate(locator: &Locator, assessed: &[Assessed]) -> Calibrated {
@@ -110,7 +115,7 @@ fn displacement(locator: &Locator, assessed: &[Assessed]) -> Point {
                 let Some(object) = nearest(region.centroid, &peers) else { continue };
                 let others: Vec<Point> = regions.iter().map(|region| region.centroid).collect();
                 let mutual = nearest(object, &others) == Some(region.centroid);
-                if mutual && object.distance(region.centroid) < near && is_whole(object, one, near) {
+                if mutual && object.distance(region.centroid) < near && is_whole(object, one, (near, near)) {
                     let scale = one.located.scale;
                     let (x, y) = (object.x - region.centroid.x, object.y - region.centroid.y);
                     ways.push(Point::new(x * scale, y * scale));
@@ -134,10 +139,10 @@ fn middle(truth: &Truth) -> Point {
 }
 
 /// Whether an object of that size around a place lies inside the image.
-fn is_whole(middle: Point, one: &Assessed, size: f64) -> bool {
+pub(crate) fn is_whole(middle: Point, one: &Assessed, (across, down): (f64, f64)) -> bool {
     let (width, height) = (f64::from(one.located.size.width), f64::from(one.located.size.height));
-    let inside = |place: f64, length: f64| place >= size / 2.0 && place <= length - size / 2.0;
-    inside(middle.x, width) && inside(middle.y, height)
+    let inside = |place: f64, length: f64, size: f64| place >= size / 2.0 && place <= length - size / 2.0;
+    inside(middle.x, width, across) && inside(middle.y, height, down)
 }
 
 fn nearest(place: Point, all: &[Point]) -> Option<Point> {
@@ -161,6 +166,8 @@ fn calibrate_class(
     assessed: &[Assessed],
     moved: &[Assessed],
 ) -> Calibration {
+    let f1_before = counts_at(locator, id, class, Levels::at(class.threshold, class), assessed).f1();
+    let class = &ClassSpec { usual_box: None, ..class.clone() };
     let levels = candidates(locator, id, class, moved);
     let tried: Vec<Outlined> = levels
         .par_iter()
@@ -169,6 +176,10 @@ fn calibrate_class(
     let fits: Vec<(f64, f64)> = tried.iter().map(|one| (one.levels.contour, one.fit())).collect();
     let contour = middle_of_plateau(&fits);
     let chosen = tried.into_iter().find(|one| one.levels.contour >= contour).expect("one of those tried");
+    let (usual_box, overlap_f1) = match fit_usual_box(locator, id, class, chosen.levels, moved) {
+        Some((usual, f1)) => (Some(usual), Some(f1)),
+        None => (None, chosen.overlap_f1),
+    };
     let even = Levels { threshold: class.score(0.0), ..chosen.levels };
     let found = verdicts(locator, id, class, even, moved);
     let margin = |verdict: &Verdict| Verdict { score: class.margin(verdict.score), ..*verdict };
@@ -188,9 +199,10 @@ fn calibrate_class(
         temperature,
         threshold: rescaled(chosen.levels.threshold),
         contour: rescaled(chosen.levels.contour),
+        usual_box,
         f1: chosen.f1,
-        overlap_f1: chosen.overlap_f1,
-        f1_before: counts_at(locator, id, class, Levels::at(class.threshold, class), assessed).f1(),
+        overlap_f1,
+        f1_before,
         calibration_error: error(&scaled),
         calibration_error_before: error(class),
     }
@@ -209,7 +221,7 @@ fn candidates(locator: &Locator, id: ClassId, class: &ClassSpec, assessed: &[Ass
 }
 
 /// The overlap from which a box counts as found.
-const HALF: f64 = 0.5;
+pub(crate) const HALF: f64 = 0.5;
 
 /// Regions along one contour, at the threshold that is best for them.
 struct Outlined {
@@ -383,6 +395,21 @@ mod tests {
         assert!(class.f1_before < 0.5 && (class.f1 - 1.0).abs() < 1e-9, "{class:?}");
         let few = calibrate(&locator(), &[image(&rows(16.0)[..LEAST_PAIRS - 1], beside)]);
         assert_eq!(few.displacement, Point::default());
+    }
+
+    #[test]
+    fn oblong_objects_get_the_boxes_that_they_usually_have() {
+        let mut one = image(&rows(16.0), Point::default());
+        let round = calibrate(&locator(), std::slice::from_ref(&one));
+        assert_eq!((round.classes[0].usual_box, round.classes[0].overlap_f1), (None, Some(1.0)));
+        for truth in &mut one.truths {
+            truth.shape = Shape::Box(Rect::around(truth.shape.center(), 110.0, 20.0));
+        }
+        let oblong = calibrate(&locator(), &[one]);
+        let class = &oblong.classes[0];
+        let usual = class.usual_box.expect("regions are round");
+        assert_eq!((usual.width, usual.height, class.overlap_f1), (110.0, 20.0, Some(1.0)), "{class:?}");
+        assert!(usual.weight > 0.25, "{usual:?}");
     }
 
     #[test]

@@ -43,6 +43,7 @@ mod shortcuts;
 #[cfg(test)]
 mod testing;
 mod training;
+mod usual_box;
 mod writing;
 
 pub use assessing::{Assessed, annotated_items, assess, split_name, write_assessed};
@@ -60,7 +61,7 @@ pub use images::find_images;
 pub use leakage::{Leak, Likeness, RunImage, RunImages, SeenBefore, seen_before};
 pub use learning_rate::find_learning_rate;
 pub use locam_arch::ArchName;
-pub use locam_core::{ClassId, ModelSpec, Normalization, Point, Rect, Region, ScoreMap, Size};
+pub use locam_core::{ClassId, ModelSpec, Normalization, Point, Rect, Region, ScoreMap, Size, UsualBox};
 pub use locam_data::{
     Dataset, Inspection, Layout, OpenOptions, Predictions, Problem, Sampling, SmearPlan, Split, StainPreset,
     Strictness, contact_sheet, inspect, read_predictions, write_patches, write_smears, write_voc,

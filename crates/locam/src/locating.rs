@@ -7,7 +7,7 @@ use crate::row_file::RowFile;
 use crate::scales::fused;
 use crate::{Error, Progress};
 use locam_arch::{ArchName, Graph};
-use locam_core::{ClassId, ClassSpec, Point, Rect, Region, ScoreMap, Size};
+use locam_core::{ClassId, ClassSpec, Point, Rect, Region, ScoreMap, Size, UsualBox};
 use locam_data::{ImageSource, TissueMask};
 use locam_locate::{RegionConfig, find_regions, margins};
 use locam_net::{
@@ -355,6 +355,12 @@ impl Locator {
     /// not depend on the temperature. Of several scales the smallest objects count, or those that touch would be taken for one.
     pub(crate) fn region_config(&self, class: &ClassSpec, margin: &ScoreMap, levels: Levels) -> RegionConfig {
         let object = self.object_size(margin) / self.finest();
+        let input_pixel = self.object_size(margin) / self.object_in_input();
+        let in_image = |UsualBox { width, height, weight }: UsualBox| UsualBox {
+            width: width * input_pixel,
+            height: height * input_pixel,
+            weight,
+        };
         RegionConfig {
             threshold: levels.threshold,
             contour: levels.contour,
@@ -362,6 +368,7 @@ impl Locator {
             min_drop: 1.0 / class.temperature,
             min_area: (object / 3.0).powi(2),
             box_inset: object / 20.0,
+            usual_box: class.usual_box.map(in_image),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::locating::Levels;
 use crate::{Calibrated, Error};
 use locam_arch::ArchName;
-use locam_core::Size;
+use locam_core::{Size, UsualBox};
 use locam_net::{Model, Stored, write_safetensors};
 use locam_train::RunFolder;
 use std::fmt::Write as _;
@@ -52,8 +52,11 @@ fn describe(model: &Model) -> Result<(ArchName, usize, String), Error> {
             "background".to_owned()
         } else {
             let contour = Levels::at(class.threshold, class).contour;
+            let usual = class.usual_box.map_or_else(String::new, |UsualBox { width, height, weight }| {
+                format!(", boxes of {width:.0}x{height:.0} at a weight of {weight}")
+            });
             format!(
-                "threshold {:.2}, contour {contour:.2}, midpoint {:.2}, temperature {:.2}",
+                "threshold {:.2}, contour {contour:.2}, midpoint {:.2}, temperature {:.2}{usual}",
                 class.threshold, class.midpoint, class.temperature
             )
         };

@@ -4,8 +4,8 @@ use crate::progress::{Style, bar, warn_of};
 use anyhow::Result;
 use locam::{
     Assessed, ChannelChoice, Dataset, Estimate, Evaluation, Locator, OpenOptions, PatchEvaluation, Point,
-    PredictionOptions, Problem, ReportSubject, SeenBefore, ShortcutFigures, Split, annotated_items, assess,
-    check_shortcuts, evaluate_patches, figures, prediction_figures, read_predictions, seen_before,
+    PredictionOptions, Problem, ReportSubject, SeenBefore, ShortcutFigures, Split, UsualBox, annotated_items,
+    assess, check_shortcuts, evaluate_patches, figures, prediction_figures, read_predictions, seen_before,
     split_name, store_calibration, write_assessed, write_figures, write_patch_figures, write_patch_report,
     write_prediction_report, write_report,
 };
@@ -42,6 +42,13 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
             class.calibration_error,
             class.calibration_error_before
         );
+        if let Some(UsualBox { width, height, weight }) = class.usual_box {
+            println!(
+                "{}: boxes between regions' extents and {width:.0}x{height:.0} pixels of the network's input, at a weight of \
+                 {weight}",
+                class.class
+            );
+        }
     }
     let source =
         format!("{} images, {} split of {}", assessed.len(), split_name(split), args.truth.data.display());
