@@ -33,11 +33,10 @@ pub struct ClassSpec {
     pub name: String,
     /// Whether this class stands for everything that is not sought, and so has no regions of its own.
     pub background: bool,
-    /// The margin (log-odds against all other classes) of regions that are as often objects as not. Margins less this, over the
-    /// temperature, are scores, whose logistic is a probability.
+    /// The margin (log-odds against all other classes) of regions that are as often objects as not.
     #[serde(default)]
     pub midpoint: f64,
-    /// See there.
+    /// What margins less the midpoint are divided by, so that the scores that they become have probabilities for logistics.
     #[serde(default = "unscaled")]
     pub temperature: f64,
     /// The score that a region reaches at its peak.
