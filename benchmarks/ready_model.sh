@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The ready model of models/white-cells, from random weights: first on generated smears of six stains and three
 # magnifications, then on the train list of BCCD beside generated fields without white cells, and once more with what was wrongly
-# found on these. Threshold, contour, temperature and displacement are chosen on BCCD's val list, and its
+# found on these. Threshold, contour, probabilities and displacement are chosen on BCCD's val list, and its
 # test list is looked at once. Needs the data in $LOCAM_SHARED (default ../shared).
 #
 #   benchmarks/ready_model.sh [RUN_FOLDER] [MODEL_FOLDER]

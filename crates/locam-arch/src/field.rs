@@ -64,7 +64,7 @@ impl Field {
                 Op::MaxPool(pool) => before.behind_window(pool.kernel, pool.stride, pool.padding),
                 Op::Interleave(steps) => Self { stride: before.stride / *steps as u32, ..before },
                 Op::Skip { rows, columns } => before.moved(*columns as f64, *rows as f64),
-                _ => before,
+                Op::Input | Op::BatchNorm { .. } | Op::Relu | Op::Relu6 | Op::Add | Op::Concat => before,
             });
         }
         fields

@@ -18,7 +18,14 @@ impl Graph {
             let (name, layer) = match &node.op {
                 Op::Conv2d(conv) => (module_name(&conv.key), &conv.key),
                 Op::BatchNorm { key, .. } => (module_name(self.conv_key(node.inputs[0])), key),
-                _ => continue,
+                Op::Input
+                | Op::Relu
+                | Op::Relu6
+                | Op::MaxPool(_)
+                | Op::Add
+                | Op::Concat
+                | Op::Skip { .. }
+                | Op::Interleave(_) => continue,
             };
             match modules.iter_mut().find(|module| module.name == name) {
                 Some(module) => module.layers.push(layer.clone()),

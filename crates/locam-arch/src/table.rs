@@ -90,7 +90,14 @@ impl Graph {
                     list.push((format!("{key}.weight"), vec![*channels]));
                     list.push((format!("{key}.bias"), vec![*channels]));
                 }
-                _ => {}
+                Op::Input
+                | Op::Relu
+                | Op::Relu6
+                | Op::MaxPool(_)
+                | Op::Add
+                | Op::Concat
+                | Op::Skip { .. }
+                | Op::Interleave(_) => {}
             }
         }
         list.push((format!("{}.weight", self.head().key), self.head().weight_shape(classes)));

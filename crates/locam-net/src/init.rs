@@ -17,7 +17,14 @@ pub fn initial_state(graph: &Graph, classes: usize, seed: u64) -> StateDict {
         match &node.op {
             Op::Conv2d(conv) => insert_conv(&mut state, conv, graph.conv_init(), seed),
             Op::BatchNorm { key, channels } => insert_batch_norm(&mut state, key, *channels),
-            _ => {}
+            Op::Input
+            | Op::Relu
+            | Op::Relu6
+            | Op::MaxPool(_)
+            | Op::Add
+            | Op::Concat
+            | Op::Skip { .. }
+            | Op::Interleave(_) => {}
         }
     }
     insert_head(&mut state, graph, classes, seed);

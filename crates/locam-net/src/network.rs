@@ -61,7 +61,14 @@ impl Network {
             match &node.op {
                 Op::Conv2d(conv) => convs.push(source.conv(conv)),
                 Op::BatchNorm { key, channels } => norms.push(source.batch_norm(key, *channels)),
-                _ => {}
+                Op::Input
+                | Op::Relu
+                | Op::Relu6
+                | Op::MaxPool(_)
+                | Op::Add
+                | Op::Concat
+                | Op::Skip { .. }
+                | Op::Interleave(_) => {}
             }
         }
         let head = graph.head();
@@ -208,7 +215,14 @@ impl Network {
                     state.insert(format!("{key}.running_mean"), read(layer.running_mean.value_sync()));
                     state.insert(format!("{key}.running_var"), read(layer.running_var.value_sync()));
                 }),
-                _ => {}
+                Op::Input
+                | Op::Relu
+                | Op::Relu6
+                | Op::MaxPool(_)
+                | Op::Add
+                | Op::Concat
+                | Op::Skip { .. }
+                | Op::Interleave(_) => {}
             }
         }
         let head = self.graph.head();

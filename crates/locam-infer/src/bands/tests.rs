@@ -34,19 +34,25 @@ fn compare<E: Element>(network: &Network<E>, size: Size) -> (usize, bool) {
     (parts, values == whole)
 }
 
+/// Compares images of these widths and heights; of them the tall ones have many bands.
+#[track_caller]
+fn compare_all(name: &str, network: &Network<f32>, sizes: [(u32, u32); 4]) {
+    for (width, height) in sizes {
+        let (parts, same) = compare(network, Size::new(width, height));
+        assert!(same, "{name} {width}x{height}");
+        assert_eq!(parts > 1, height > 700, "{name} {width}x{height}: {parts} bands");
+    }
+}
+
 #[test]
 fn bands_are_the_whole() {
     for arch in ARCHS {
         let graph = arch.graph();
         let state = random_state(&graph);
         for isa in Isa::available() {
-            let network = Network::<f32>::new(isa, &graph, &state).unwrap();
-            // Tall ones have many bands; the odd ones end within a tile, a stride and a pooled window.
-            for (width, height) in [(64, 64), (97, 131), (45, 803), (33, 1366)] {
-                let (parts, same) = compare(&network, Size::new(width, height));
-                assert!(same, "{arch} {width}x{height} on {isa}");
-                assert_eq!(parts > 1, height > 700, "{arch} {width}x{height}: {parts} bands");
-            }
+            let network = Network::new(isa, &graph, &state).unwrap();
+            // The odd ones end within a tile, a stride and a pooled window.
+            compare_all(&format!("{arch} on {isa}"), &network, [(64, 64), (97, 131), (45, 803), (33, 1366)]);
         }
     }
 }
@@ -57,12 +63,9 @@ fn bands_of_finer_maps_are_the_whole() {
         let graph = arch.graph();
         let state = random_state(&graph);
         for steps in [2, 4] {
-            let network = Network::<f32>::new(Isa::detect().unwrap(), &graph.finer(steps), &state).unwrap();
-            for (width, height) in [(64, 64), (97, 131), (77, 803), (65, 1366)] {
-                let (parts, same) = compare(&network, Size::new(width, height));
-                assert!(same, "{arch} {width}x{height} in {steps} steps");
-                assert_eq!(parts > 1, height > 700, "{arch} {width}x{height}: {parts} bands");
-            }
+            let network = Network::new(Isa::detect().unwrap(), &graph.finer(steps), &state).unwrap();
+            let name = format!("{arch} in {steps} steps");
+            compare_all(&name, &network, [(64, 64), (97, 131), (77, 803), (65, 1366)]);
         }
     }
 }
