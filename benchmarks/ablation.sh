@@ -1,51 +1,82 @@
 #!/usr/bin/env bash
-# Does a model of BCCD alone carry over? MobileNetV2 from random weights, trained on BCCD's train list with and without the
-# microscopy preset, on generated smears of three stains and two magnifications that it never saw, and on BCCD's val list.
-# Each is searched at the scale of training and at the one that the red cells of each image tell. Writes its table into
-# docs/results.md. Needs the data in $LOCAM_SHARED (default ../shared).
+# Does a model of BCCD alone carry over? MobileNetV2 from random weights, with and without the microscopy preset, on generated smears
+# of three stains and two magnifications that it never saw. In five folds: each of five models is trained on BCCD's train list without
+# a fifth of it, has its levels chosen on the val list, and searches that fifth and eight fields of each set, at the scale of training
+# and at the one that the red cells of each image tell. Writes its table, of all folds together, into docs/results.md. Needs the data
+# in $LOCAM_SHARED (default ../shared).
 #
 #   benchmarks/ablation.sh [RUN_FOLDER]
 #
 # LOCAM names the program, where it is built already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bccd="${LOCAM_SHARED:-../shared}/data/bccd/BCCD"
+bccd="$(realpath "${LOCAM_SHARED:-../shared}/data/bccd/BCCD")"
 run="${1:-runs/ablation}"
 locam() { ${LOCAM:-cargo run --quiet --release --} "$@"; }
-mkdir -p "$run"
+folds="1 2 3 4 5"
 
-# A lymphocyte is 200 pixels wide at 2, as BCCD's white cells are.
-smears() { locam data smears --out "$run/$1" --boxes test --fields 8 --stains "$2" --cell-scales "$3" --seed "$4" >&2; }
-smears wright wright 2 11
-smears alkaline alkaline 2 12
-smears giemsa may-grunwald-giemsa 2 13
-smears small leishman 0.9 14
-smears large leishman 4.8 15
-
-for preset in none microscopy; do
-  locam train "$bccd" --classes WBC --arch mobilenet_v2 --window 224 --patch-size 128 --background 3 --augment "$preset" \
-    --schedule cosine --weight-decay 0.0001 --learning-rate 0.05 --warmup-epochs 1 --epochs 12 --out "$run/$preset" >&2
-  locam calibrate --model "$run/$preset" "$bccd" --split val >&2
+# BCCD's images with other lists.
+lists() { mkdir -p "$1/ImageSets/Main" && ln -sfn "$bccd/JPEGImages" "$bccd/Annotations" "$1"; }
+lists "$run/bccd"
+cp "$bccd/ImageSets/Main/train.txt" "$run/bccd/ImageSets/Main/test.txt"
+for fold in $folds; do
+  lists "$run/bccd-$fold"
+  main="$run/bccd-$fold/ImageSets/Main"
+  awk "NR % 5 != $fold % 5" "$bccd/ImageSets/Main/train.txt" > "$main/train.txt"
+  awk "NR % 5 == $fold % 5" "$bccd/ImageSets/Main/train.txt" > "$main/test.txt"
+  cp "$bccd/ImageSets/Main/val.txt" "$main/val.txt"
 done
 
-# F1 with its interval.
-f1() { locam evaluate --model "$run/$1" "$2" --split "$3" "${@:4}" | awk '$1 == "F1" { $1 = ""; print substr($0, 2); exit }'; }
+# Eight fields for each fold, and all of them as one data set. A lymphocyte is 200 pixels wide at 2, as BCCD's white cells are.
+smears() {
+  mkdir -p "$run/$1"
+  for fold in $folds; do
+    locam data smears --out "$run/$1-$fold" --boxes test --fields 8 --stains "$2" --cell-scales "$3" --seed "$4$fold" >&2
+    cp -r "$run/$1-$fold/JPEGImages" "$run/$1-$fold/Annotations" "$run/$1-$fold/ImageSets" "$run/$1"
+  done
+  cat "$run/$1"-?/ImageSets/Main/test.txt > "$run/$1/ImageSets/Main/test.txt"
+}
+smears wright wright 2 1
+smears alkaline alkaline 2 2
+smears giemsa may-grunwald-giemsa 2 3
+smears small leishman 0.9 4
+smears large leishman 4.8 5
+
+for preset in none microscopy; do
+  for fold in $folds; do
+    locam train "$run/bccd-$fold" --classes WBC --arch mobilenet_v2 --window 224 --patch-size 128 --background 3 --augment "$preset" \
+      --schedule cosine --weight-decay 0.0001 --learning-rate 0.05 --warmup-epochs 1 --epochs 12 --out "$run/$preset-$fold" >&2
+    locam calibrate --model "$run/$preset-$fold" "$run/bccd-$fold" --split val >&2
+  done
+done
+
+# F1 with its interval, of what each model finds on its own images of a set.
+f1() {
+  local found="$run/found-$1-$2${4:+-scaled}"
+  for fold in $folds; do
+    local images="$run/$2-$fold/JPEGImages" list="$run/$2-$fold/ImageSets/Main/test.txt"
+    locam locate --model "$run/$1-$fold" --out "$found-$fold" --write none "${@:3}" $(sed "s|.*|$images/&.jpg|" "$list") >&2
+  done
+  awk 'NR == 1 || FNR > 1' "$found"-?/regions.csv > "$found.csv"
+  locam evaluate --predictions "$found.csv" "$run/$2" --split test \
+    | awk '$1 == "WBC" { of = 1 } of && $1 == "F1" { $1 = ""; print substr($0, 2); exit }'
+}
 row() {
   local cells="| $1 |"
   for preset in none microscopy; do
-    cells+=" $(f1 "$preset" "$2" "$3") | $(f1 "$preset" "$2" "$3" --object-size auto) |"
+    cells+=" $(f1 "$preset" "$2") | $(f1 "$preset" "$2" --object-size auto) |"
   done
   echo "$cells"
 }
 table() {
   echo "| F1 on | no changes | and scale by red cells | microscopy | and scale by red cells |"
   echo "|---|---|---|---|---|"
-  row "BCCD val" "$bccd" val
-  row "stain Wright" "$run/wright" test
-  row "stain too alkaline" "$run/alkaline" test
-  row "stain May-Grünwald-Giemsa" "$run/giemsa" test
-  row "cells at 0.45 of BCCD's size, Leishman" "$run/small" test
-  row "cells at 2.4 of BCCD's size, Leishman" "$run/large" test
+  row "BCCD, the fifths left out" bccd
+  row "stain Wright" wright
+  row "stain too alkaline" alkaline
+  row "stain May-Grünwald-Giemsa" giemsa
+  row "cells at 0.45 of BCCD's size, Leishman" small
+  row "cells at 2.4 of BCCD's size, Leishman" large
 }
 table > "$run/table.md"
 cargo xtask results ablation "$run/table.md"

@@ -31,7 +31,12 @@ impl Forward<'_> {
         let mut output = std::mem::take(&mut self.values[layer.output.0].buffer);
         output.resize(extent.values(channels)?);
         match &mut layer.work {
-            LayerWork::Conv(conv) => self.conv(conv, layer.frozen, layer.input, extent, &mut output)?,
+            LayerWork::Conv(conv) => {
+                if !layer.frozen {
+                    conv.prepare(self.parameters)?;
+                }
+                self.conv(conv, layer.frozen, layer.input, extent, &mut output)?;
+            }
             LayerWork::MaxPool { params, places } => {
                 places.resize(output.len());
                 let from = &self.values[layer.input.0].buffer;

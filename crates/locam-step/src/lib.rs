@@ -10,6 +10,7 @@
 
 mod backward;
 mod forward;
+mod frozen;
 mod layer;
 mod loss;
 mod optimizer;
@@ -17,6 +18,7 @@ mod parameters;
 mod pool;
 mod trainer;
 
+pub use frozen::FrozenOutput;
 pub use loss::{CrossEntropy, Targets};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use trainer::{Outcome, Trainer};

@@ -31,17 +31,17 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Trainer {
     isa: Isa,
-    graph: Graph,
-    layers: Vec<Layer>,
+    pub(crate) graph: Graph,
+    pub(crate) layers: Vec<Layer>,
     parameters: Parameters,
     head_weight: ParameterId,
     head_bias: ParameterId,
     optimizer: Optimizer,
     state: OptimizerState,
     images: Buffer<f32>,
-    values: Vec<Value>,
+    pub(crate) values: Vec<Value>,
     /// Per value whether no layer before it is trained.
-    frozen: Vec<bool>,
+    pub(crate) frozen: Vec<bool>,
     workspace: Buffer<f32>,
     gradient_workspace: GradientWorkspace,
     pool: Pool,
@@ -134,26 +134,36 @@ impl Trainer {
         targets: &Targets,
         learning_rate: f64,
     ) -> Result<Outcome, InferError> {
-        assert_eq!(targets.images(), images.count, "one target per image");
-        let classes = self.parameters.values(self.head_bias).len();
-        assert_eq!(targets.classes(), classes, "targets of the head's classes");
+        self.check(images.count, targets);
         images.check()?;
         // On a thread of the pool, which then is not woken and put to sleep for every kernel.
-        rayon::scope(|_| self.step_in_pool(images, targets, learning_rate))
+        rayon::scope(|_| {
+            self.take_images(images);
+            self.forward(images.extent(), |_| true)?;
+            self.learn(images.extent(), targets, learning_rate)
+        })
     }
 
-    fn step_in_pool(
+    /// Checks that there is a target of the head's classes for each image.
+    pub(crate) fn check(&self, images: usize, targets: &Targets) {
+        assert_eq!(targets.images(), images, "one target per image");
+        let classes = self.parameters.values(self.head_bias).len();
+        assert_eq!(targets.classes(), classes, "targets of the head's classes");
+    }
+
+    /// What is left of a step after the way forward.
+    pub(crate) fn learn(
         &mut self,
-        images: Images<'_>,
+        images: Extent,
         targets: &Targets,
         learning_rate: f64,
     ) -> Result<Outcome, InferError> {
-        let extent = self.forward(images)?;
+        let extent = self.values[self.graph.nodes().len() - 1].extent;
         let (means, logits) = self.head(extent)?;
         let (loss, to_logits) = targets.loss(&logits);
         let outcome = Outcome { loss, logits };
         if outcome.loss.is_finite() {
-            self.backward(images.extent(), extent, &means, &to_logits)?;
+            self.backward(images, extent, &means, &to_logits)?;
             self.optimizer.step(&mut self.parameters, &mut self.state, learning_rate);
         }
         Ok(outcome)
@@ -192,30 +202,35 @@ impl Trainer {
         fitting.then(|| self.state = state)
     }
 
-    /// Runs the network; gives the extent of the last feature maps.
-    fn forward(&mut self, images: Images<'_>) -> Result<Extent, InferError> {
-        for layer in &mut self.layers {
-            if let LayerWork::Conv(conv) = &mut layer.work {
-                if !layer.frozen {
-                    conv.prepare(&self.parameters)?;
-                }
-                if layer.input == NodeId(0) {
-                    images.write_padded(conv.params(), &mut self.images);
-                }
+    /// Takes up the pixels of a batch for the layers that read them.
+    pub(crate) fn take_images(&mut self, images: Images<'_>) {
+        for layer in &self.layers {
+            if let LayerWork::Conv(conv) = &layer.work
+                && layer.input == NodeId(0)
+            {
+                images.write_padded(conv.params(), &mut self.images);
             }
         }
+    }
+
+    /// Runs those layers, on images of this extent.
+    pub(crate) fn forward(
+        &mut self,
+        images: Extent,
+        runs: impl Fn(&Layer) -> bool,
+    ) -> Result<(), InferError> {
         let mut forward = Forward {
             isa: self.isa,
             graph: &self.graph,
             parameters: &self.parameters,
-            images: (images.extent(), &self.images),
+            images: (images, &self.images),
             values: &mut self.values,
             workspace: &mut self.workspace,
         };
-        for layer in &mut self.layers {
+        for layer in self.layers.iter_mut().filter(|layer| runs(layer)) {
             forward.layer(layer)?;
         }
-        Ok(self.values[self.graph.nodes().len() - 1].extent)
+        Ok(())
     }
 
     /// The head: the means of the features, and per image the logits.

@@ -133,7 +133,8 @@ pub struct TrainConfig {
     /// where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
-    /// The module, by torchvision's name, up to which the network stays as its weights have it; none where it is left out.
+    /// The module, by torchvision's name, up to which the network stays as its weights have it; none where it is left out. On
+    /// the CPU, where nothing changes patches at random, that part runs once for each patch and not once an epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub freeze: Option<String>,
     /// What the learning rate is multiplied by from each module to the one before; the head has the full rate.

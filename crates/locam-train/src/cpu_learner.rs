@@ -1,9 +1,10 @@
+use crate::kept_outputs::KeptOutputs;
 use crate::layer_rates::LayerRates;
 use crate::learner::StepResult;
 use crate::objective::count_correct;
 use crate::{OptimizerName, TrainConfig, TrainError};
 use locam_core::{Normalization, Size};
-use locam_data::Batch;
+use locam_data::{Augment, Batch};
 use locam_infer::{Images, Pixels};
 use locam_net::{NetError, StateDict};
 use locam_step::{Optimizer, OptimizerState, Targets, Trainer};
@@ -14,6 +15,8 @@ use std::path::Path;
 /// A network while it is trained on the CPU by our kernels.
 pub(crate) struct CpuLearner {
     trainer: Trainer,
+    /// Where frozen layers see the same patches in every epoch.
+    kept: Option<KeptOutputs>,
     normalization: Normalization,
     side: u32,
 }
@@ -26,8 +29,11 @@ impl CpuLearner {
     pub(crate) fn new(state: &StateDict, classes: usize, config: &TrainConfig) -> Result<Self, TrainError> {
         let trainer = Trainer::new(&config.arch.graph(), state, classes, optimizer(config));
         let rates = LayerRates::new(config);
+        let trainer = trainer.map_err(NetError::from)?.with_rates(|layer| rates.of(layer));
+        let is_worth_it = config.augmentation() == Augment::NONE && trainer.can_begin_behind_frozen();
         Ok(Self {
-            trainer: trainer.map_err(NetError::from)?.with_rates(|layer| rates.of(layer)),
+            trainer,
+            kept: is_worth_it.then(KeptOutputs::default),
             normalization: config.normalization,
             side: config.patch_size,
         })
@@ -39,13 +45,23 @@ impl CpuLearner {
         targets: &Targets,
         learning_rate: f64,
     ) -> Result<StepResult, TrainError> {
-        let images = Images {
-            count: batch.labels.len(),
-            size: Size::new(self.side, self.side),
-            pixels: Pixels::Bytes(&batch.pixels, self.normalization),
+        let seen_as = (Size::new(self.side, self.side), self.normalization);
+        let outcome = match &mut self.kept {
+            Some(kept) => kept.step(&mut self.trainer, batch, seen_as, targets, learning_rate),
+            None => {
+                let (size, pixels) = (seen_as.0, Pixels::Bytes(&batch.pixels, seen_as.1));
+                let images = Images { count: batch.labels.len(), size, pixels };
+                self.trainer.step(images, targets, learning_rate)
+            }
         };
-        let outcome = self.trainer.step(images, targets, learning_rate).map_err(NetError::from)?;
+        let outcome = outcome.map_err(NetError::from)?;
         Ok(StepResult { loss: outcome.loss, correct: count_correct(&outcome.logits, batch) })
+    }
+
+    /// Of how many patches the output of frozen layers is kept; none where it could not be used again.
+    #[cfg(test)]
+    pub(crate) fn kept_outputs(&self) -> Option<usize> {
+        self.kept.as_ref().map(KeptOutputs::len)
     }
 
     pub(crate) fn state_dict(&self) -> StateDict {

@@ -175,4 +175,34 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn frozen_layers_run_once_a_patch_where_patches_stay_as_they_are() {
+        let targets = |batch: &Batch| CrossEntropy::plain(3).targets_of_labels(&batch.labels);
+        let trained = |config: &TrainConfig| {
+            let state = initial_state(&config.arch.graph(), 3, 5);
+            let mut learner = Learner::new(&state, 3, config, &Compute::Cpu).unwrap();
+            let whole = batch();
+            // A patch that is drawn twice, and then some that were seen before and one that was not.
+            for order in [[0, 1, 1, 2], [2, 3, 0, 1]] {
+                let patch = whole.pixels.len() / 4;
+                let batch = Batch {
+                    first: 0,
+                    pixels: order.iter().flat_map(|&i| whole.pixels[i * patch..][..patch].to_vec()).collect(),
+                    blends: order.iter().map(|&i| whole.blends[i].clone()).collect(),
+                    labels: order.iter().map(|&i| whole.labels[i]).collect(),
+                    indices: order.to_vec(),
+                };
+                learner.step(&batch, &targets(&batch), 0.01).unwrap();
+            }
+            let Learner::Cpu(learner) = learner else { unreachable!("on the CPU") };
+            (learner.kept_outputs(), learner.state_dict())
+        };
+        let as_they_are = config(Some("layer3"), 1.0);
+        // The batches here are not changed by it, the learner only has to expect that they could be.
+        let changed = TrainConfig { flips: Some(true), ..as_they_are.clone() };
+        let (kept, expected) = (trained(&as_they_are), trained(&changed));
+        assert_eq!((kept.0, expected.0), (Some(4), None));
+        assert_eq!(kept.1, expected.1);
+    }
 }

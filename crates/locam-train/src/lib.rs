@@ -38,6 +38,7 @@ mod error;
 mod events;
 mod files;
 mod find_learning_rate;
+mod kept_outputs;
 mod layer_rates;
 mod learner;
 mod metrics;

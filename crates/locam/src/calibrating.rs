@@ -176,10 +176,10 @@ fn calibrate_class(
     let fits: Vec<(f64, f64)> = tried.iter().map(|one| (one.levels.contour, one.fit())).collect();
     let contour = middle_of_plateau(&fits);
     let chosen = tried.into_iter().find(|one| one.levels.contour >= contour).expect("one of those tried");
-    let (usual_box, overlap_f1) = match fit_usual_box(locator, id, class, chosen.levels, moved) {
-        Some((usual, f1)) => (Some(usual), Some(f1)),
-        None => (None, chosen.overlap_f1),
-    };
+    let better =
+        chosen.overlap_f1.and_then(|alone| fit_usual_box(locator, id, class, chosen.levels, alone, moved));
+    let (usual_box, overlap_f1) =
+        better.map_or((None, chosen.overlap_f1), |(usual, f1)| (Some(usual), Some(f1)));
     let even = Levels { threshold: class.score(0.0), ..chosen.levels };
     let found = verdicts(locator, id, class, even, moved);
     let margin = |verdict: &Verdict| Verdict { score: class.margin(verdict.score), ..*verdict };

@@ -13,7 +13,7 @@ const LEAST_BOXES: usize = 8;
 const WEIGHTS: [f64; 4] = [0.25, 0.5, 0.75, 1.0];
 
 /// The usual box at the weight that gives the highest F1 by an overlap of at least a half, with that F1; no box where the extents of
-/// regions alone do as well.
+/// regions alone, which give `alone`, do as well.
 ///
 /// Cells of the maps are square and may be as large as an object, so that small or oblong objects have boxes that
 /// are known better from others of their kind.
@@ -22,6 +22,7 @@ pub(crate) fn fit_usual_box(
     id: ClassId,
     class: &ClassSpec,
     levels: Levels,
+    alone: f64,
     assessed: &[Assessed],
 ) -> Option<(UsualBox, f64)> {
     let mut sides: [Vec<f64>; 2] = Default::default();
@@ -40,8 +41,8 @@ pub(crate) fn fit_usual_box(
         lengths.sort_by(f64::total_cmp);
         lengths[lengths.len() / 2]
     });
-    let f1 = |usual_box: Option<UsualBox>| {
-        let class = ClassSpec { usual_box, ..class.clone() };
+    let f1 = |usual: UsualBox| {
+        let class = ClassSpec { usual_box: Some(usual), ..class.clone() };
         let mut counts = Counts::default();
         for one in assessed {
             let regions = regions_at(locator, id, &class, levels, one);
@@ -50,10 +51,10 @@ pub(crate) fn fit_usual_box(
         }
         counts.f1()
     };
-    let mut best = (None, f1(None));
+    let mut best = (None, alone);
     for weight in WEIGHTS {
         let usual = UsualBox { width, height, weight };
-        let found = f1(Some(usual));
+        let found = f1(usual);
         if found > best.1 {
             best = (Some(usual), found);
         }

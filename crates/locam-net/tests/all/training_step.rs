@@ -9,7 +9,7 @@ use locam_arch::ArchName;
 use locam_core::Size;
 use locam_infer::{Images, Pixels};
 use locam_net::Network;
-use locam_step::{CrossEntropy, Optimizer, Trainer};
+use locam_step::{CrossEntropy, FrozenOutput, Optimizer, Trainer};
 
 const BATCH: usize = 4;
 const SIZE: Size = Size::new(64, 96);
@@ -163,6 +163,53 @@ fn frozen_layers_stay_bit_for_bit_on_both_engines() {
     }
     for (key, value) in network.state_dict().into_iter().filter(|(key, _)| key.contains("running")) {
         assert_eq!(value == before[&key], is_frozen(key.rsplit_once('.').unwrap().0), "{key}");
+    }
+}
+
+#[test]
+fn steps_that_begin_behind_frozen_layers_are_the_same() {
+    for (arch, frozen) in [
+        (ArchName::Resnet18, &["conv1", "bn1", "layer1", "layer2"][..]),
+        (ArchName::MobilenetV2, &["features.0.", "features.1.", "features.2."]),
+        (ArchName::Squeezenet1_1, &["features.0", "features.3.", "features.4."]),
+    ] {
+        let trainer = || {
+            let optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
+            let trainer = Trainer::new(&arch.graph(), &filled_state(arch), CLASSES, optimizer).unwrap();
+            trainer
+                .with_rates(|layer| if frozen.iter().any(|one| layer.starts_with(one)) { 0.0 } else { 1.0 })
+        };
+        let planes = planes("training step");
+        let of = |planes, count| Images { count, size: SIZE, pixels: Pixels::Planes(planes) };
+        let targets = CrossEntropy::plain(CLASSES).targets_of_labels(&LABELS);
+        let (mut whole, mut behind) = (trainer(), trainer());
+        // What is kept was made in other batches than it is used in.
+        let (first, others) = planes.split_at(planes.len() / BATCH);
+        let mut kept = behind.frozen_outputs(of(first, 1)).unwrap();
+        kept.extend(behind.frozen_outputs(of(others, BATCH - 1)).unwrap());
+        let kept: Vec<&FrozenOutput> = kept.iter().collect();
+        for _ in 0..2 {
+            let expected = whole.step(of(&planes, BATCH), &targets, 1e-2).unwrap();
+            assert_eq!(behind.step_behind_frozen(&kept, &targets, 1e-2).unwrap(), expected, "{arch}");
+        }
+        assert_eq!(behind.state_dict(), whole.state_dict(), "{arch}");
+    }
+}
+
+#[test]
+fn steps_begin_behind_frozen_layers_where_one_value_leaves_them() {
+    let arch = ArchName::Resnet18;
+    for (frozen, can) in [
+        (&[][..], false),
+        (&["conv1", "bn1"], true),
+        (&["conv1", "bn1", "layer", "fc"], true),
+        // The block's input is read behind what is frozen, too.
+        (&["conv1", "bn1", "layer1.0.conv1", "layer1.0.bn1"], false),
+    ] {
+        let optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
+        let trainer = Trainer::new(&arch.graph(), &filled_state(arch), CLASSES, optimizer).unwrap();
+        let rate = |layer: &str| if frozen.iter().any(|one| layer.starts_with(one)) { 0.0 } else { 1.0 };
+        assert_eq!(trainer.with_rates(rate).can_begin_behind_frozen(), can, "{frozen:?}");
     }
 }
 
