@@ -5,7 +5,8 @@
 //! waits for depends on its shape alone; bands end between tiles of Winograd's algorithm, so that every value is the
 //! same, bit by bit, as if the layer had seen the whole image at once.
 
-use crate::network::{Kernels, Memory, Network, Step, StepTime};
+use crate::memory::Memory;
+use crate::network::{Kernels, Network, Step, StepTime};
 use crate::phases::skipped;
 use crate::places::Place;
 use crate::{ImageRows, InferError};

@@ -1,8 +1,7 @@
 use crate::InferError;
 use locam_arch::INPUT_CHANNELS;
 use locam_core::{Normalization, Size};
-use locam_kernels::{Buffer, ConvParams, Element, Extent};
-use rayon::prelude::*;
+use locam_kernels::{Buffer, ConvParams, Element, Extent, for_each_chunk};
 use std::ops::Range;
 
 /// Images of equal size, ready for a network.
@@ -70,6 +69,17 @@ impl Images<'_> {
         if expected == found { Ok(()) } else { Err(InferError::Pixels { count, size, expected, found }) }
     }
 
+    /// Some of them.
+    pub(crate) fn part(&self, images: Range<usize>) -> Self {
+        let values = self.size.area() as usize * INPUT_CHANNELS;
+        let pixels = images.start * values..images.end * values;
+        let pixels = match self.pixels {
+            Pixels::Bytes(all, normalization) => Pixels::Bytes(&all[pixels], normalization),
+            Pixels::Planes(all) => Pixels::Planes(&all[pixels]),
+        };
+        Self { count: images.len(), size: self.size, pixels }
+    }
+
     /// Their extent.
     pub fn extent(&self) -> Extent {
         Extent { batch: self.count, height: self.size.height as usize, width: self.size.width as usize }
@@ -100,7 +110,7 @@ impl Images<'_> {
         };
         let row_len = (padded.width * INPUT_CHANNELS).max(1);
         let edge = params.padding * INPUT_CHANNELS;
-        into[..values].par_chunks_exact_mut(row_len).enumerate().for_each(|(row, into)| {
+        for_each_chunk(&mut into[..values], row_len, |row, into| {
             let image = row / rows.len();
             let y = (rows.start + row % rows.len()).wrapping_sub(params.padding).wrapping_sub(first);
             if y >= extent.height {

@@ -1,6 +1,8 @@
 use crate::fold::Folded;
+use crate::memory::{Memories, Memory};
 use crate::phases::{Phases, skipped};
 use crate::places::{Place, Places};
+use crate::singly::Singly;
 use crate::{Images, InferError, Stage, Work, stages};
 use locam_arch::{Graph, NodeId, Pool, StateDict};
 use locam_kernels::{
@@ -8,6 +10,7 @@ use locam_kernels::{
     PoolParams, max_pool,
 };
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +20,7 @@ pub(crate) struct Network<E> {
     pub(crate) isa: Isa,
     pub(crate) steps: Vec<Step<E>>,
     pub(crate) phases: Phases,
-    slots: usize,
+    pub(crate) slots: usize,
 }
 
 /// How long a step of a plan took.
@@ -31,25 +34,9 @@ pub struct StepTime {
     pub multiply_adds: u64,
 }
 
-/// Memory of a run; lend the same to the next one.
-#[derive(Debug, Default)]
-pub(crate) struct Memory<E> {
-    /// Images with the first convolution's padding.
-    pub(crate) images: Buffer<E>,
-    /// Values of whole batches.
-    pub(crate) values: Vec<Buffer<E>>,
-    /// Values of one image.
-    pub(crate) bands: Buffer<E>,
-    /// A step's input without what it leaves out.
-    pub(crate) skipped: Buffer<E>,
-    /// The last maps, where they are put together from several.
-    pub(crate) maps: Buffer<E>,
-    pub(crate) workspace: Buffer<E>,
-}
-
 #[derive(Debug)]
 pub(crate) struct Step<E> {
-    name: String,
+    pub(crate) name: String,
     /// Shared by the phases of a layer.
     pub(crate) work: Arc<Kernels<E>>,
     /// Where it reads; the images themselves where there is none.
@@ -125,35 +112,29 @@ impl<E: Element> Network<E> {
         self.steps.iter().map(bytes).collect::<BTreeMap<_, _>>().values().sum()
     }
 
-    /// Runs all steps on all images at once; the last maps stay in the memory.
+    /// Runs all steps on all images; the last maps stay in the memory.
     pub(crate) fn run<'m>(
         &self,
         images: Images<'_>,
+        memories: &Memories<E>,
         memory: &'m mut Memory<E>,
         times: &mut Vec<StepTime>,
     ) -> Result<(Extent, &'m [E]), InferError> {
-        let Memory { images: padded, values: slots, skipped: copy, maps, workspace, .. } = memory;
-        slots.resize_with(self.slots, Buffer::default);
-        if let Some(params) = self.steps.first().and_then(|step| step.work.params()) {
-            images.write_padded(params, padded);
-        }
+        let mut begun = 0;
+        memory.values.resize_with(self.slots, Buffer::default);
         let mut extents = vec![images.extent(); self.slots];
-        for step in &self.steps {
-            let mut output = std::mem::take(&mut slots[step.output.slot]);
-            let (from, input) = match step.input {
-                Some(place) => skipped(&slots[place.slot], extents[place.slot], place.pitch, step.skip, copy),
-                None => (&**padded, images.extent()),
-            };
-            let extent = step.work.output(input)?;
-            output.resize(extent.values(step.output.pitch)?);
-            let start = Instant::now();
-            let residual = step.residual.map(|place| &*slots[place.slot]);
-            let band = Band { above: step.work.padding(), rows: extent.height };
-            let done = step.run(self.isa, (input, band), from, residual, &mut output, workspace);
-            times.push(step.time(input, start.elapsed()));
-            (slots[step.output.slot], extents[step.output.slot]) = (output, extent);
-            done?;
+        if let Some(singly) = self.singly(images.extent())?
+            && images.count >= rayon::current_num_threads()
+        {
+            let Singly { steps, output: Place { slot, pitch, .. }, extent } = singly;
+            let mut output = std::mem::take(&mut memory.values[slot]);
+            let extent = Extent { batch: images.count, ..extent };
+            output.resize(extent.values(pitch)?);
+            *times = self.run_singly(images, singly, memories, &mut output)?;
+            (begun, memory.values[slot], extents[slot]) = (steps, output, extent);
         }
+        self.run_steps(begun..self.steps.len(), images, memory, &mut extents, None, times)?;
+        let Memory { values: slots, maps, .. } = memory;
         let extent = self.phases.extent(|place| extents[place.slot]);
         if let Some(place) = self.phases.only() {
             return Ok((extent, &slots[place.slot]));
@@ -169,6 +150,45 @@ impl<E: Element> Network<E> {
             self.phases.interleave(0..extent.height, extent.width, row, maps);
         }
         Ok((extent, maps))
+    }
+
+    /// Runs some steps, each on all images. The value that `elsewhere` names is written there.
+    pub(crate) fn run_steps(
+        &self,
+        steps: Range<usize>,
+        images: Images<'_>,
+        memory: &mut Memory<E>,
+        extents: &mut [Extent],
+        mut elsewhere: Option<(usize, &mut [E])>,
+        times: &mut Vec<StepTime>,
+    ) -> Result<(), InferError> {
+        let Memory { images: padded, values: slots, skipped: copy, workspace, .. } = memory;
+        if let (0, Some(params)) = (steps.start, self.steps.first().and_then(|step| step.work.params())) {
+            images.write_padded(params, padded);
+        }
+        for step in &self.steps[steps] {
+            let mut own = std::mem::take(&mut slots[step.output.slot]);
+            let (from, input) = match step.input {
+                Some(place) => skipped(&slots[place.slot], extents[place.slot], place.pitch, step.skip, copy),
+                None => (&**padded, images.extent()),
+            };
+            let extent = step.work.output(input)?;
+            let output = match &mut elsewhere {
+                Some((value, output)) if *value == step.output.value => &mut **output,
+                _ => {
+                    own.resize(extent.values(step.output.pitch)?);
+                    &mut *own
+                }
+            };
+            let start = Instant::now();
+            let residual = step.residual.map(|place| &*slots[place.slot]);
+            let band = Band { above: step.work.padding(), rows: extent.height };
+            let done = step.run(self.isa, (input, band), from, residual, output, workspace);
+            times.push(step.time(input, start.elapsed()));
+            (slots[step.output.slot], extents[step.output.slot]) = (own, extent);
+            done?;
+        }
+        Ok(())
     }
 }
 

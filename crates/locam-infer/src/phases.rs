@@ -25,6 +25,11 @@ impl Phases {
         Self { steps, places }
     }
 
+    /// The places of the phases' maps.
+    pub(crate) fn places(&self) -> &[Place] {
+        &self.places
+    }
+
     /// The place of the maps, if there is but one phase.
     pub(crate) fn only(&self) -> Option<Place> {
         if let [place] = self.places[..] { Some(place) } else { None }

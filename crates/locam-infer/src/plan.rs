@@ -1,11 +1,11 @@
-use crate::network::{Memory, Network, StepTime};
+use crate::memory::{Memories, Memory};
+use crate::network::{Network, StepTime};
 use crate::{Entry, Features, ImageRows, Images, InferError, Strip};
 use locam_arch::{Graph, StateDict};
 use locam_core::Size;
 use locam_kernels::{Bf16, Element, Extent, Isa};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Mutex;
 
 /// What weights and activations are stored as. Sums are always kept in `f32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,25 +51,14 @@ enum Engine {
     Bf16(Runner<Bf16>),
 }
 
-/// A network, and memory for as many runs as there were at the same time.
+/// A network, and memory for its runs.
 #[derive(Debug)]
 struct Runner<E> {
     network: Network<E>,
-    memory: Mutex<Vec<Memory<E>>>,
+    memories: Memories<E>,
 }
 
 impl<E: Element> Runner<E> {
-    /// Lends memory that an earlier run has left.
-    fn with_memory<T>(&self, run: impl FnOnce(&mut Memory<E>) -> T) -> T {
-        let free = self.memory.lock().ok().and_then(|mut memory| memory.pop());
-        let mut memory = free.unwrap_or_default();
-        let result = run(&mut memory);
-        if let Ok(mut all) = self.memory.lock() {
-            all.push(memory);
-        }
-        result
-    }
-
     fn features(
         &self,
         mut images: Images<'_>,
@@ -86,13 +75,13 @@ impl<E: Element> Runner<E> {
                     all.extend(rows.iter().map(|value| value.to_f32()));
                     Ok(())
                 };
-                let run = |memory: &mut _| self.network.run_in_bands(&mut images, memory, ready);
-                let (extent, took) = self.with_memory(run)?;
+                let run = |memory: &mut Memory<E>| self.network.run_in_bands(&mut images, memory, ready);
+                let (extent, took) = self.memories.lend(run)?;
                 *times = took;
                 return Ok(Features { extent, channels, values: all });
             }
-            self.with_memory(|memory| {
-                let (extent, values) = self.network.run(images, memory, times)?;
+            self.memories.lend(|memory| {
+                let (extent, values) = self.network.run(images, &self.memories, memory, times)?;
                 Ok(Features { extent, channels, values: values.iter().map(|value| value.to_f32()).collect() })
             })
         })
@@ -109,7 +98,7 @@ impl<E: Element> Runner<E> {
             let values = rows.iter().map(|value| value.to_f32()).collect();
             ready(Features { extent: Extent { height, ..extent }, channels, values })
         };
-        rayon::scope(|_| self.with_memory(|memory| self.network.run_in_bands(image, memory, ready)))?;
+        rayon::scope(|_| self.memories.lend(|memory| self.network.run_in_bands(image, memory, ready)))?;
         Ok(())
     }
 }
@@ -213,6 +202,6 @@ impl Plan {
 
 impl<E: Element> Runner<E> {
     fn new(isa: Isa, graph: &Graph, state: &StateDict) -> Result<Self, InferError> {
-        Ok(Self { network: Network::new(isa, graph, state)?, memory: Mutex::default() })
+        Ok(Self { network: Network::new(isa, graph, state)?, memories: Memories::default() })
     }
 }

@@ -44,6 +44,7 @@ pub use error::KernelError;
 use isa::Kernel;
 pub use isa::{ISA_VARIABLE, Isa};
 pub use norm::{BatchNorm, NormGradient, add_assign, carry_gradient};
+pub use parallel::{for_each_chunk, on_this_thread};
 pub use peak::measured_peak;
 pub use pool::{copy_channels, global_mean, max_pool};
 pub use pool_training::{max_pool_gradient, max_pool_with_places};

@@ -5,9 +5,9 @@ use crate::simd::{Simd, load_up_to, store_up_to};
 /// Sums of `R` rows by `V` vectors of columns.
 pub(crate) type Block<S, const R: usize, const V: usize> = [[S; V]; R];
 
-/// Adds rows times a panel to the block.
+/// Adds rows times the first `V` vectors of a panel to the block.
 ///
-/// Row `r` is `words` words at `rows[r]`; the panel has a row of `V` vectors for each of these words.
+/// Row `r` is `words` words at `rows[r]`; the panel has a row of `pitch` stored values for each of these words.
 ///
 /// # Safety
 /// As [`Simd`]; the rows and the panel are as long as said.
@@ -16,7 +16,7 @@ pub(crate) unsafe fn add_product<S: Simd, const R: usize, const V: usize>(
     block: &mut Block<S, R, V>,
     rows: &[*const S::Stored; R],
     words: usize,
-    panel: *const S::Stored,
+    (panel, pitch): (*const S::Stored, usize),
 ) {
     let mut panel = panel;
     // A copy of its own keeps the compiler from moving sums between registers and the stack in every turn.
@@ -25,7 +25,7 @@ pub(crate) unsafe fn add_product<S: Simd, const R: usize, const V: usize>(
         // SAFETY: the caller has the instruction set.
         let mut columns = [unsafe { S::zero() }; V];
         for (v, column) in columns.iter_mut().enumerate() {
-            // SAFETY: the panel has `words` rows of `V` vectors.
+            // SAFETY: the panel has `words` rows of `V` vectors or more.
             *column = unsafe { S::read_words(panel.add(v * S::LANES * S::PER_WORD)) };
         }
         for (row, sums) in rows.iter().zip(sums.iter_mut()) {
@@ -37,7 +37,7 @@ pub(crate) unsafe fn add_product<S: Simd, const R: usize, const V: usize>(
             }
         }
         // SAFETY: at most one past the panel's end.
-        panel = unsafe { panel.add(V * S::LANES * S::PER_WORD) };
+        panel = unsafe { panel.add(pitch) };
     }
     *block = sums;
 }
@@ -162,3 +162,24 @@ macro_rules! with_rows {
     };
 }
 pub(crate) use with_rows;
+
+/// Calls `$body` with the constant `$v` set to `$vectors`, which is below the vectors of a panel (at most 4).
+macro_rules! with_vectors {
+    ($vectors:expr, $v:ident => $body:expr) => {
+        match $vectors {
+            1 => {
+                const $v: usize = 1;
+                $body
+            }
+            2 => {
+                const $v: usize = 2;
+                $body
+            }
+            _ => {
+                const $v: usize = 3;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use with_vectors;

@@ -2,18 +2,47 @@
 
 use crate::{Buffer, Element};
 use rayon::prelude::*;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
 /// Runs `task` for every number below `tasks`, on the threads of the current rayon pool.
 ///
 /// Callers cut their work by its shape alone, never by the number of threads, so that results do not depend on it.
 pub(crate) fn for_each_task(tasks: usize, task: impl Fn(usize) + Sync + Send) {
-    if tasks <= 1 {
+    if tasks <= 1 || ALONE.get() {
         (0..tasks).for_each(task);
     } else {
         (0..tasks).into_par_iter().with_max_len(1).for_each(task);
     }
+}
+
+/// Runs `each` on every chunk of so many values, and its number, on the threads of the current rayon pool.
+///
+/// # Panics
+/// If `chunk` is 0.
+pub fn for_each_chunk<T: Send>(values: &mut [T], chunk: usize, each: impl Fn(usize, &mut [T]) + Sync + Send) {
+    let (total, chunks) = (values.len(), values.len().div_ceil(chunk));
+    let values = Shared::new(values);
+    for_each_task(chunks, |number| {
+        // SAFETY: chunks are disjoint parts of the slice.
+        each(number, unsafe { values.slice(piece(number, chunk, total)) });
+    });
+}
+
+thread_local! {
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`, whose kernels stay on this thread: for work that is itself one of many pieces, enough for all threads.
+pub fn on_this_thread<T>(work: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ALONE.set(self.0);
+        }
+    }
+    let _restore = Restore(ALONE.replace(true));
+    work()
 }
 
 /// The part of `0..total` that piece `index` of pieces of `size` is.

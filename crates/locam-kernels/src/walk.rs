@@ -131,8 +131,25 @@ impl Walk {
             && x + bounds.low.x >= 0
             && y + bounds.high.y < self.input.height as isize
             && x + bounds.high.x < self.input.width as isize;
-        let row = (place.image * self.input.height) as isize + y;
-        whole.then(|| row * self.input.width as isize + x)
+        whole.then(|| self.origin(place))
+    }
+
+    /// The input pixel that a tap of (0, 0) reads, which may lie outside the input.
+    #[inline(always)]
+    pub(crate) fn origin(&self, place: Place) -> isize {
+        let row = place.image * self.input.height + place.y * self.input_step;
+        (row * self.input.width + place.x * self.input_step) as isize
+    }
+
+    /// How many places of a row, from this one on, have no tap left or right of the input; 0 where this one has.
+    #[inline(always)]
+    pub(crate) fn run_length(&self, place: Place, bounds: &TapBounds) -> usize {
+        let x = (place.x * self.input_step) as isize;
+        let beyond = self.input.width as isize - (x + bounds.high.x);
+        if x + bounds.low.x < 0 || beyond <= 0 {
+            return 0;
+        }
+        (beyond as usize).div_ceil(self.input_step).min(self.grid.width - place.x)
     }
 
     /// The smallest and largest offsets of the taps.

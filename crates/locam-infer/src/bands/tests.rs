@@ -1,6 +1,7 @@
 //! The narrowest bands against all images at once.
 
 use super::*;
+use crate::memory::Memories;
 use crate::stages::tests::random_state;
 use crate::{Features, Images, Pixels, Plan, Precision};
 use locam_arch::ArchName;
@@ -16,7 +17,7 @@ fn compare<E: Element>(network: &Network<E>, size: Size) -> (usize, bool) {
     let pixels = random_values(3 * size.area() as usize, 11);
     let mut image = Images { count: 1, size, pixels: Pixels::Planes(&pixels) };
     let mut memory = Memory::default();
-    let (extent, whole) = network.run(image, &mut memory, &mut Vec::new()).unwrap();
+    let (extent, whole) = network.run(image, &Memories::default(), &mut memory, &mut Vec::new()).unwrap();
     let whole: Vec<f32> = whole.iter().map(|value| value.to_f32()).collect();
     assert!(whole.iter().any(|&value| value != 0.0), "nothing but zeros");
 

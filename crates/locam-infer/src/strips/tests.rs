@@ -1,7 +1,7 @@
 //! Strips against the whole image.
 
 use super::*;
-use crate::network::Memory;
+use crate::memory::Memory;
 use crate::stages::tests::random_state;
 use crate::{Images, Pixels};
 use locam_arch::ArchName;

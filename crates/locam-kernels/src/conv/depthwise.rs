@@ -1,10 +1,11 @@
 //! Each channel convolved by itself: nothing to reuse but the weights, so memory bounds it.
 
 use crate::isa::Kernel;
+use crate::multiply::with_rows;
 use crate::parallel::{for_each_task, piece};
 use crate::simd::{Simd, load_up_to, read_up_to};
 use crate::sink::Sink;
-use crate::walk::Walk;
+use crate::walk::{Place, Walk};
 use crate::{Element, Isa};
 use std::ops::Range;
 
@@ -47,34 +48,93 @@ struct Task<'a, E, K> {
     sink: K,
 }
 
+/// Pixels of a row whose sums are kept in registers together: each weight is read once for all of them.
+const RUN: usize = 6;
+
+/// What a tap reads, in pixels from its window's origin, and its row of the weights.
+type Reading = (isize, usize);
+
 impl<E: Element, K: Sink<E>> Kernel<E> for Task<'_, E, K> {
     #[inline(always)]
     unsafe fn run<S: Simd<Stored = E>, const R: usize, const V: usize>(self) {
+        let (walk, bounds) = (self.walk, self.walk.tap_bounds());
+        let offsets = walk.tap_offsets();
         let mut sink = self.sink;
-        let mut place = self.walk.place(self.pixels.start);
-        let mut taps = Vec::with_capacity(self.walk.taps.len());
-        for _ in self.pixels.clone() {
+        let mut place = walk.place(self.pixels.start);
+        let mut left = self.pixels.len();
+        let mut taps: Vec<Reading> = Vec::with_capacity(walk.taps.len());
+        while left > 0 {
+            let count = walk.run_length(place, &bounds).clamp(1, left.min(RUN));
             taps.clear();
-            for (i, tap) in self.walk.taps.iter().enumerate() {
-                if let Some(pixel) = self.walk.input_pixel(place, *tap) {
-                    taps.push((pixel * self.source.pitch, i * self.channels));
+            for (number, (tap, &offset)) in walk.taps.iter().zip(&offsets).enumerate() {
+                if walk.input_pixel(place, *tap).is_some() {
+                    taps.push((offset, number));
                 }
             }
-            let output = self.walk.output_pixel(place);
-            for channel in (0..self.channels).step_by(S::LANES) {
-                let count = S::LANES.min(self.channels - channel);
-                // SAFETY: the pixels lie in the input, and the weights have a row per tap.
-                unsafe {
-                    let mut sum = S::zero();
-                    for &(pixel, weight) in &taps {
-                        let value: S = read_up_to(self.source.values.add(pixel + channel), count);
-                        let weight = load_up_to(self.weights.as_ptr().add(weight + channel), count);
-                        sum = value.mul_add(weight, sum);
-                    }
-                    sink.put(output, channel, count, sum);
+            let run = Run {
+                task: &self,
+                taps: &taps,
+                origin: walk.origin(place),
+                output: walk.output_pixel(place),
+            };
+            // SAFETY: the taps lie in the input for each pixel of the run, which is this task's own.
+            unsafe { with_rows!(count, COUNT => run.put::<S, COUNT>(&mut sink)) };
+            left -= count;
+            place = walk.next(Place { x: place.x + count - 1, ..place });
+        }
+    }
+}
+
+/// Some neighbouring pixels of a row for which the same taps lie in the input.
+struct Run<'a, E, K> {
+    task: &'a Task<'a, E, K>,
+    taps: &'a [Reading],
+    origin: isize,
+    output: usize,
+}
+
+impl<E: Element, K: Sink<E>> Run<'_, E, K> {
+    /// # Safety
+    /// As [`Simd`]; the taps lie in the input for `COUNT` pixels, which are in the output.
+    #[inline(always)]
+    unsafe fn put<S: Simd<Stored = E>, const COUNT: usize>(&self, sink: &mut K) {
+        let channels = self.task.channels;
+        let whole = channels / S::LANES * S::LANES;
+        for channel in (0..whole).step_by(S::LANES) {
+            // SAFETY: the caller's; there are so many channels.
+            unsafe { self.put_channels::<S, COUNT>(channel, S::LANES, sink) };
+        }
+        if whole < channels {
+            // SAFETY: as above.
+            unsafe { self.put_channels::<S, COUNT>(whole, channels - whole, sink) };
+        }
+    }
+
+    /// # Safety
+    /// As [`Run::put`]; there are `count` channels from `channel` on.
+    #[inline(always)]
+    unsafe fn put_channels<S: Simd<Stored = E>, const COUNT: usize>(
+        &self,
+        channel: usize,
+        count: usize,
+        sink: &mut K,
+    ) {
+        let Task { walk, source, weights, channels, .. } = self.task;
+        let step = walk.input_step * source.pitch;
+        // SAFETY: the caller vouches for pixels and channels, and the weights have a row per tap.
+        unsafe {
+            let mut sums = [S::zero(); COUNT];
+            for &(offset, number) in self.taps {
+                let weight = load_up_to(weights.as_ptr().add(number * channels + channel), count);
+                let pixel = (self.origin + offset) as usize;
+                let from = source.values.add(pixel * source.pitch + channel);
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = read_up_to::<S>(from.add(i * step), count).mul_add(weight, *sum);
                 }
             }
-            place = self.walk.next(place);
+            for (i, sum) in sums.into_iter().enumerate() {
+                sink.put(self.output + i * walk.output_step, channel, count, sum);
+            }
         }
     }
 }

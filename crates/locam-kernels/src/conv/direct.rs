@@ -3,7 +3,7 @@
 //! <https://arxiv.org/abs/1907.02129>).
 
 use crate::isa::Kernel;
-use crate::multiply::{add_product, with_rows, zero_block};
+use crate::multiply::{add_product, with_rows, with_vectors, zero_block};
 use crate::pack::Packed;
 use crate::parallel::{for_each_task, piece};
 use crate::simd::Simd;
@@ -118,11 +118,17 @@ impl<E: Element, K: Sink<E>> Kernel<E> for Task<'_, E, K> {
             let channel = panel * V * S::LANES;
             for (group, outputs) in outputs.chunks(R).enumerate() {
                 let rows = &pointers[group * taps..][..taps];
-                let product = Product { rows, words: self.weights.words, weights, channel, outputs };
+                let pitch = V * S::LANES * S::PER_WORD;
+                let product = Product { rows, words: self.weights.words, weights, pitch, channel, outputs };
+                let vectors = (self.channels - channel).div_ceil(S::LANES);
                 // SAFETY: the pointers are those of pixels with as many words as the weights have, or of zeros; the
                 // outputs are this task's own.
                 unsafe {
-                    with_rows!(outputs.len(), USED => product.run::<S, K, USED, V>(self.channels, &mut sink));
+                    if vectors < V {
+                        with_vectors!(vectors, FEW => product.run::<S, K, R, FEW>(self.channels, &mut sink));
+                    } else {
+                        with_rows!(outputs.len(), USED => product.run::<S, K, USED, V>(self.channels, &mut sink));
+                    }
                 }
             }
         }
@@ -163,11 +169,13 @@ impl<E: Element, K> Task<'_, E, K> {
     }
 }
 
-/// A few pixels by one panel.
+/// A few pixels by the first vectors of one panel.
 struct Product<'a, E, const R: usize> {
     rows: &'a [[*const E; R]],
     words: usize,
     weights: *const E,
+    /// Stored values from one word of the weights to the next.
+    pitch: usize,
     channel: usize,
     outputs: &'a [usize],
 }
@@ -193,8 +201,8 @@ impl<E: Element, const R: usize> Product<'_, E, R> {
             let mut weights = self.weights;
             for pointers in self.rows {
                 let rows: [*const E; USED] = std::array::from_fn(|r| pointers[r.min(R - 1)]);
-                add_product(&mut block, &rows, self.words, weights);
-                weights = weights.add(self.words * S::PER_WORD * V * S::LANES);
+                add_product(&mut block, &rows, self.words, (weights, self.pitch));
+                weights = weights.add(self.words * self.pitch);
             }
             for (sums, &pixel) in block.iter().zip(self.outputs) {
                 put_row(sums, pixel, self.channel, channels, sink);

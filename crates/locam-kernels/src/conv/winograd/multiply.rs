@@ -75,7 +75,7 @@ impl<E: Element, K: Sink<E>> MultiplyTask<'_, E, K> {
                         let places: [usize; USED] = std::array::from_fn(|r| places[r] as usize);
                         let rows = places.map(|place| points.add(place * self.layout.tile).cast_const());
                         let mut sums = zero_block::<S, USED, V>();
-                        add_product(&mut sums, &rows, words, panel);
+                        add_product(&mut sums, &rows, words, (panel, width * S::PER_WORD));
                         for (sums, place) in sums.iter().zip(places) {
                             let to = products.add((place - self.tiles.start) * layout.tile);
                             for (v, sum) in sums.iter().enumerate() {
