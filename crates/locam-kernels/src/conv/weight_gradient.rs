@@ -2,7 +2,7 @@
 
 use super::direct::Source;
 use crate::isa::Kernel;
-use crate::multiply::{add_block, add_outer_products, with_rows, zero_block};
+use crate::multiply::{add_block, add_outer_products, with_rows, with_vectors, zero_block};
 use crate::parallel::{Shared, for_each_task, piece};
 use crate::simd::{Simd, load_up_to, store_up_to};
 use crate::walk::Walk;
@@ -109,6 +109,7 @@ impl Kernel<f32> for Task<'_> {
         let Job { walk, source, width, gradient, channels } = self.job;
         let first = self.panel * V * S::LANES;
         let columns = (channels - first).min(V * S::LANES);
+        let vectors = columns.div_ceil(S::LANES);
         let mut pointers = Vec::with_capacity(CHUNK);
         for start in self.pixels.clone().step_by(CHUNK) {
             let count = CHUNK.min(self.pixels.end - start);
@@ -126,11 +127,20 @@ impl Kernel<f32> for Task<'_> {
                         let left = |i: usize| pointers.get_unchecked(i).add(row);
                         let right = |i: usize| gradient.as_ptr().add((start + i) * channels + first);
                         let sums = self.to.get().add((tap * width + row) * channels + first);
-                        with_rows!(R.min(width - row), USED => {
-                            let mut block = zero_block::<S, USED, V>();
-                            add_outer_products(&mut block, count, left, right, columns);
-                            add_block(&block, sums, *channels, columns, start == self.pixels.start);
-                        });
+                        let fresh = start == self.pixels.start;
+                        if vectors < V && R <= width - row {
+                            with_vectors!(vectors, FEW => {
+                                let mut block = zero_block::<S, R, FEW>();
+                                add_outer_products(&mut block, count, left, right, columns);
+                                add_block(&block, sums, *channels, columns, fresh);
+                            });
+                        } else {
+                            with_rows!(R.min(width - row), USED => {
+                                let mut block = zero_block::<S, USED, V>();
+                                add_outer_products(&mut block, count, left, right, columns);
+                                add_block(&block, sums, *channels, columns, fresh);
+                            });
+                        }
                     }
                 }
             }
