@@ -1,4 +1,4 @@
-"""ResNet-18 with torchvision's key names, so that the same safetensors file serves every side without torchvision."""
+"""Networks with torchvision's key names, so that the same safetensors file serves every side without torchvision."""
 
 from torch import nn
 
@@ -56,8 +56,51 @@ class ResNet18(Features):
         return self.fc(super().forward(x).mean((2, 3)))
 
 
+def convolution(channels_in, channels, kernel, stride=1, groups=1):
+    """A convolution, batch norm and ReLU6."""
+    conv = nn.Conv2d(channels_in, channels, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU6(inplace=True))
+
+
+class InvertedResidual(nn.Module):
+    """1x1 to more channels, 3x3 each by itself, 1x1 to few, and a shortcut (Sandler et al., 2018)."""
+
+    def __init__(self, channels_in, channels, stride, expansion):
+        super().__init__()
+        wide = expansion * channels_in
+        layers = [] if expansion == 1 else [convolution(channels_in, wide, 1)]
+        layers += [convolution(wide, wide, 3, stride, wide), nn.Conv2d(wide, channels, 1, bias=False), nn.BatchNorm2d(channels)]
+        self.conv = nn.Sequential(*layers)
+        self.adds = stride == 1 and channels_in == channels
+
+    def forward(self, x):
+        return x + self.conv(x) if self.adds else self.conv(x)
+
+
+class MobileNetV2(nn.Module):
+    """[B, 3, H, W] to [B, CLASSES]."""
+
+    def __init__(self):
+        super().__init__()
+        layers, channels_in = [convolution(3, 32, 3, 2)], 32
+        for expansion, channels, count, stride in (
+            (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1),
+        ):
+            for number in range(count):
+                layers.append(InvertedResidual(channels_in, channels, stride if number == 0 else 1, expansion))
+                channels_in = channels
+        self.features = nn.Sequential(*layers, convolution(320, 1280, 1))
+        self.classifier = nn.Sequential(nn.Dropout(0.0), nn.Linear(1280, CLASSES))
+
+    def forward(self, x):
+        return self.classifier(self.features(x).mean((2, 3)))
+
+
+NETWORKS = {"resnet18": ResNet18, "mobilenet_v2": MobileNetV2}
+
+
 def features_of(network):
-    """The network without its head, on the same tensors."""
+    """A ResNet-18 without its head, on the same tensors."""
     features = Features()
     features.load_state_dict({k: v for k, v in network.state_dict().items() if not k.startswith("fc.")}, assign=True)
     return features

@@ -1,6 +1,6 @@
 """Makes the folder that every runner reads: weights, inputs, labels, reference logits, and the peers' model files.
 
-    python3 prepare.py --folder D --batch 32 --width 224 --height 224 [--formats onnx,mnn,ncnn]
+    python3 prepare.py --folder D --arch resnet18 --batch 32 --width 224 --height 224 [--formats onnx,mnn,ncnn]
 
 The weights follow from the seed alone, so folders of several input sizes hold the same network.
 """
@@ -10,7 +10,7 @@ import pathlib
 
 import numpy as np
 import torch
-from network import CLASSES, ResNet18
+from network import CLASSES, NETWORKS
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
@@ -29,14 +29,14 @@ def made_input(batch, height, width, generator):
     return image / len(scales) ** 0.5
 
 
-def made_network():
+def made_network(arch):
     """A network whose normalisation is not the identity, and whose activations stay of order one.
 
     The affine parameters are drawn at random. The running statistics are the plain average over a few batches, so that
     evaluation sees activations as normalised as training does.
     """
     torch.manual_seed(SEED)
-    network = ResNet18()
+    network = NETWORKS[arch]()
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
@@ -93,6 +93,7 @@ def export_ncnn(network, example, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=pathlib.Path, required=True)
+    parser.add_argument("--arch", required=True, choices=NETWORKS)
     for name in ("batch", "width", "height"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--formats", default="", help="any of onnx, mnn, ncnn; mnn is made from onnx")
@@ -100,7 +101,7 @@ def main():
     folder, formats = arguments.folder, set(filter(None, arguments.formats.split(",")))
     folder.mkdir(parents=True, exist_ok=True)
 
-    network = made_network()
+    network = made_network(arguments.arch)
     generator = torch.Generator().manual_seed(SEED + 1)
     images = made_input(arguments.batch, arguments.height, arguments.width, generator)
     labels = torch.randint(0, CLASSES, (arguments.batch,), generator=generator)

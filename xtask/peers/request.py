@@ -10,6 +10,7 @@ class Request:
     """The command line. `configuration` is None until the fastest one has been chosen."""
 
     system: str
+    arch: str
     task: str
     precision: str
     isa: str
@@ -52,6 +53,7 @@ def parsed(arguments=None):
     """The request that the command line makes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--system", required=True)
+    parser.add_argument("--arch", required=True)
     parser.add_argument("--task", required=True, choices=("infer", "train", "image"))
     parser.add_argument("--precision", default="f32", choices=("f32", "bf16"))
     parser.add_argument("--isa", default="native", choices=("native", "avx2"))

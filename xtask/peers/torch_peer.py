@@ -6,6 +6,7 @@ channels last; `torch-default` is PyTorch's default layout, which most scripts u
 
 import contextlib
 import copy
+import itertools
 import warnings
 
 import network
@@ -44,7 +45,7 @@ class Peer:
         self.layout = torch.contiguous_format if asked.system == "torch-default" else torch.channels_last
         self.autocast = asked.configuration.startswith("autocast")
         self.images = torch.from_numpy(asked.images()).to(memory_format=self.layout)
-        model = network.ResNet18()
+        model = network.NETWORKS[asked.arch]()
         model.load_state_dict(load_file(asked.folder / "model.safetensors"))
         if asked.task == "train":
             self.prepare_training(model, torch.from_numpy(asked.load("labels")))
@@ -103,8 +104,10 @@ def folded(model):
                 convolution = fuse_conv_bn_eval(getattr(module, f"conv{number}"), getattr(module, f"bn{number}"))
                 setattr(module, f"conv{number}", convolution)
                 setattr(module, f"bn{number}", nn.Identity())
-        if getattr(module, "downsample", None) is not None:
-            module.downsample = fuse_conv_bn_eval(module.downsample[0], module.downsample[1])
+        if isinstance(module, nn.Sequential):
+            for place, (first, second) in enumerate(itertools.pairwise(list(module))):
+                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                    module[place], module[place + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
     return model
 
 

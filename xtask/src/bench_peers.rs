@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 /// Every asked-for peer of a section, one after the other. A peer that fails takes nothing from the others.
 fn measure_section(section: &'static Section, options: &Options, workplace: &mut Workplace) -> Result<Table> {
-    let prepared = workplace.prepare(section.input, options)?;
+    let prepared = workplace.prepare(section, options)?;
     let mut table = Table::new(section, &prepared, options);
     for peer in section.peers.iter().filter(|peer| options.wants(peer)) {
         eprintln!("==> {}: {}", section.key, peer.system);

@@ -22,6 +22,7 @@ use std::time::Instant;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const CLASSES: usize = 4;
+/// What is trained, and what Burn runs.
 const ARCH: ArchName = ArchName::Resnet18;
 const LEARNING_RATE: f64 = 1e-3;
 const MOMENTUM: f64 = 0.9;
@@ -73,6 +74,7 @@ fn run() -> Result<()> {
 /// What the command line asks for.
 struct Request {
     system: String,
+    arch: ArchName,
     task: String,
     precision: String,
     isa: String,
@@ -95,6 +97,7 @@ impl Request {
         let side = |name: &str| -> Result<u32> { Ok(text(name)?.parse()?) };
         Ok(Self {
             system: text("system")?,
+            arch: text("arch")?.parse()?,
             task: text("task")?,
             precision: text("precision")?,
             isa: text("isa")?,
@@ -118,9 +121,9 @@ impl Request {
         Ok(match (self.system.as_str(), self.task.as_str()) {
             ("locam", "train") => Box::new(Train::new(weights, inputs, &labels()?)?),
             ("locam", task) => {
-                let plan = Plan::new(&ARCH.graph(), &weights, self.precision.parse::<Precision>()?)?;
-                let head =
-                    (task == "infer").then(|| Head::new(&ARCH.graph(), &weights, CLASSES)).transpose()?;
+                let graph = self.arch.graph();
+                let plan = Plan::new(&graph, &weights, self.precision.parse::<Precision>()?)?;
+                let head = (task == "infer").then(|| Head::new(&graph, &weights, CLASSES)).transpose()?;
                 Box::new(Infer { plan, head, inputs })
             }
             ("burn-flex", "train") => Box::new(BurnTrain::new(weights, inputs, labels()?)?),

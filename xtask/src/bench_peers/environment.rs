@@ -1,7 +1,7 @@
 //! What must be there before anything is measured: the peers, our runner, and a folder with weights and inputs.
 
 use super::options::{Options, Scale};
-use super::plan::{Agreement, Input};
+use super::plan::{Agreement, Input, Section};
 use super::runner::Program;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -20,6 +20,8 @@ const FORMATS: &[(&str, &str)] =
 pub(crate) struct Prepared {
     /// Holds `model.safetensors`, `input.npy`, `labels.npy`, the peers' model files, and soon the outputs.
     pub(crate) folder: PathBuf,
+    /// The network.
+    pub(crate) arch: &'static str,
     /// Images in it.
     pub(crate) batch: usize,
     /// Of each image, in pixels.
@@ -60,14 +62,16 @@ impl Workplace {
         let peers = Program { path: python.clone(), arguments: vec![script] };
         let mut workplace = Self { ours, peers, python, folder, prepared: vec![] };
         for section in options.sections() {
-            workplace.prepare(section.input, options)?;
+            workplace.prepare(section, options)?;
         }
         Ok(workplace)
     }
 
-    /// The folder for one kind of input, made on the first call.
-    pub(crate) fn prepare(&mut self, input: Input, options: &Options) -> Result<Prepared> {
-        if let Some((_, prepared)) = self.prepared.iter().find(|(made, _)| *made == input) {
+    /// The folder for a section's network and kind of input, made on the first call.
+    pub(crate) fn prepare(&mut self, section: &Section, options: &Options) -> Result<Prepared> {
+        let Section { arch, input, .. } = *section;
+        let is_for = |(made, prepared): &&(Input, Prepared)| *made == input && prepared.arch == arch;
+        if let Some((_, prepared)) = self.prepared.iter().find(is_for) {
             return Ok(prepared.clone());
         }
         let (name, batch, width, height) = match (input, options.scale) {
@@ -76,11 +80,12 @@ impl Workplace {
             (Input::Image, Scale::Full) => ("image", 1, 3000, 2000),
             (Input::Image, Scale::Quick) => ("image", 1, 300, 200),
         };
-        let prepared = Prepared { folder: self.folder.join(name), batch, width, height };
+        let prepared =
+            Prepared { folder: self.folder.join(format!("{arch}-{name}")), arch, batch, width, height };
         let formats = if input == Input::Patches { formats(options) } else { String::new() };
-        eprintln!("==> preparing {name}: {batch} x {width}x{height}");
+        eprintln!("==> preparing {arch}, {name}: {batch} x {width}x{height}");
         let mut command = self.script("prepare.py");
-        command.arg("--folder").arg(&prepared.folder).args(["--formats", &formats]);
+        command.arg("--folder").arg(&prepared.folder).args(["--arch", arch, "--formats", &formats]);
         for (option, value) in [("--batch", batch), ("--width", width), ("--height", height)] {
             command.args([option, &value.to_string()]);
         }

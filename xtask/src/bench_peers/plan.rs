@@ -80,6 +80,8 @@ pub(crate) struct Section {
     pub(crate) key: &'static str,
     /// Its name for people.
     pub(crate) title: &'static str,
+    /// The network, by torchvision's name.
+    pub(crate) arch: &'static str,
     /// Its name in the runners' protocol.
     pub(crate) task: &'static str,
     /// What our side computes in.
@@ -128,6 +130,7 @@ const fn bf16(system: &'static str, limit: f64) -> Peer {
 const INFERENCE: Section = Section {
     key: "infer",
     title: "Inference, float32",
+    arch: "resnet18",
     task: "infer",
     precision: "f32",
     isa: "native",
@@ -153,6 +156,19 @@ pub(crate) const SECTIONS: &[Section] = &[
         precision: "bf16",
         rule: Rule::OfMaximum,
         peers: &[bf16("torch-bf16", 5e-2), bf16("openvino", 5e-2)],
+        ..INFERENCE
+    },
+    Section {
+        key: "mobilenet",
+        title: "Inference, MobileNetV2, float32",
+        arch: "mobilenet_v2",
+        peers: &[
+            f32("torch-channels-last", 1e-3),
+            f32("onnxruntime", 1e-3),
+            f32("openvino", 1e-3),
+            f32("ncnn", 1e-3),
+            f32("mnn", 1e-3),
+        ],
         ..INFERENCE
     },
     Section {

@@ -78,10 +78,7 @@ pub(crate) fn heading(options: &Options) -> String {
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
         .map_or("unknown processor", |(_, name)| name.trim());
-    format!(
-        "ResNet-18 on {model}, {cores} cores, {} threads a side, {} pairs\n",
-        options.threads, options.pairs
-    )
+    format!("{model}, {cores} cores, {} threads a side, {} pairs\n", options.threads, options.pairs)
 }
 
 impl Table {

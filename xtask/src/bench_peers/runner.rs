@@ -128,6 +128,7 @@ fn command(program: &Program, job: &Job<'_>) -> Command {
     let input = job.prepared;
     for (option, value) in [
         ("--system", job.system),
+        ("--arch", input.arch),
         ("--task", job.task),
         ("--precision", job.precision),
         ("--isa", job.isa),
@@ -176,7 +177,7 @@ mod tests {
     use super::*;
 
     fn prepared(folder: &Path) -> Prepared {
-        Prepared { folder: folder.to_owned(), batch: 1, width: 8, height: 4 }
+        Prepared { folder: folder.to_owned(), arch: "resnet18", batch: 1, width: 8, height: 4 }
     }
 
     /// Starts a shell script as a runner and measures once.
