@@ -1,6 +1,7 @@
 use crate::{InferError, tensor};
 use locam_arch::{Graph, StateDict};
 use locam_kernels::{Extent, global_mean};
+use rayon::prelude::*;
 
 /// The last feature maps of images.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,7 +83,7 @@ impl Head {
     pub fn maps(&self, features: &Features) -> Vec<Vec<f32>> {
         let places = features.extent.height * features.extent.width * features.channels;
         let map = |class: usize, image: &[f32]| -> Vec<f32> {
-            image.chunks_exact(self.channels).map(|features| self.at(class, features)).collect()
+            image.par_chunks_exact(self.channels).map(|features| self.at(class, features)).collect()
         };
         features
             .values

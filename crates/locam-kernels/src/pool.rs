@@ -2,7 +2,7 @@
 
 use crate::conv::check_length;
 use crate::isa::Kernel;
-use crate::parallel::{Shared, for_each_task, piece};
+use crate::parallel::{Shared, for_each_chunk, for_each_task, piece};
 use crate::simd::{Simd, read_up_to, write_up_to};
 use crate::{Band, Element, Extent, Isa, KernelError, PoolParams};
 use std::ops::Range;
@@ -171,18 +171,16 @@ pub fn global_mean<E: Element>(
 ) -> Result<(), KernelError> {
     check_length("the input", extent.values(channels)?, input.len())?;
     check_length("the output", extent.batch * channels, output.len())?;
-    let pixels = extent.height * extent.width;
-    for (image, means) in
-        input.chunks_exact((pixels * channels).max(1)).zip(output.chunks_exact_mut(channels))
-    {
+    let of_image = extent.height * extent.width * channels;
+    for_each_chunk(output, channels.max(1), |image, means| {
         means.fill(0.0);
-        for pixel in image.chunks_exact(channels) {
+        for pixel in input[image * of_image..][..of_image].chunks_exact(channels) {
             means.iter_mut().zip(pixel).for_each(|(mean, value)| *mean += value.to_f32());
         }
-        for mean in means.iter_mut() {
-            *mean /= pixels as f32;
+        for mean in means {
+            *mean /= (extent.height * extent.width) as f32;
         }
-    }
+    });
     Ok(())
 }
 

@@ -2,6 +2,7 @@ use crate::{KeptRows, NetError, Predictor, RgbRows};
 use burn::tensor::{Device, Tensor, TensorData};
 use locam_core::{MapTransform, Normalization, ScoreMap, Size};
 use locam_infer::Features;
+use locam_kernels::for_each_chunk;
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng as _, SeedableRng as _},
@@ -118,13 +119,19 @@ impl Layers {
     /// The values of every place.
     fn of(&self, predictor: &Predictor, features: &Features) -> Vec<f32> {
         let maps = predictor.maps(features);
-        let mut values = Vec::with_capacity(features.extent.pixels() * self.depth());
-        for (place, features) in features.values.chunks_exact(features.channels).enumerate() {
-            values.extend(maps.iter().map(|map| map[place]));
-            let sum: f64 = features.iter().map(|&value| f64::from(value)).sum();
-            values.push((sum / features.len() as f64) as f32);
-            values.extend(self.channels.iter().map(|&channel| features[channel]));
-        }
+        let (width, depth) = (features.extent.width, self.depth());
+        let mut values = vec![0.0; features.extent.pixels() * depth];
+        for_each_chunk(&mut values, (width * depth).max(1), |row, values| {
+            let places = features.values[row * width * features.channels..].chunks_exact(features.channels);
+            for (column, (features, values)) in places.zip(values.chunks_exact_mut(depth)).enumerate() {
+                let sum: f64 = features.iter().map(|&value| f64::from(value)).sum();
+                let mean = (sum / features.len() as f64) as f32;
+                let classes = maps.iter().map(|map| map[row * width + column]);
+                let channels = self.channels.iter().map(|&channel| features[channel]);
+                let all = classes.chain([mean]).chain(channels);
+                values.iter_mut().zip(all).for_each(|(to, value)| *to = value);
+            }
+        });
         values
     }
 

@@ -45,14 +45,13 @@ impl CpuLearner {
         targets: &Targets,
         learning_rate: f64,
     ) -> Result<StepResult, TrainError> {
-        let seen_as = (Size::new(self.side, self.side), self.normalization);
-        let outcome = match &mut self.kept {
-            Some(kept) => kept.step(&mut self.trainer, batch, seen_as, targets, learning_rate),
-            None => {
-                let (size, pixels) = (seen_as.0, Pixels::Bytes(&batch.pixels, seen_as.1));
-                let images = Images { count: batch.labels.len(), size, pixels };
-                self.trainer.step(images, targets, learning_rate)
-            }
+        let (size, normalization) = (Size::new(self.side, self.side), self.normalization);
+        let outcome = if let Some(kept) = &mut self.kept {
+            kept.step(&mut self.trainer, batch, (size, normalization), targets, learning_rate)
+        } else {
+            let pixels = Pixels::Bytes(&batch.pixels, normalization);
+            let images = Images { count: batch.labels.len(), size, pixels };
+            self.trainer.step(images, targets, learning_rate)
         };
         let outcome = outcome.map_err(NetError::from)?;
         Ok(StepResult { loss: outcome.loss, correct: count_correct(&outcome.logits, batch) })

@@ -189,7 +189,7 @@ mod tests {
                 let batch = Batch {
                     first: 0,
                     pixels: order.iter().flat_map(|&i| whole.pixels[i * patch..][..patch].to_vec()).collect(),
-                    blends: order.iter().map(|&i| whole.blends[i].clone()).collect(),
+                    blends: order.iter().map(|&i| whole.blends[i]).collect(),
                     labels: order.iter().map(|&i| whole.labels[i]).collect(),
                     indices: order.to_vec(),
                 };
