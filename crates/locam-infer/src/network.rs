@@ -2,7 +2,7 @@ use crate::fold::Folded;
 use crate::memory::{Memories, Memory};
 use crate::phases::{Phases, skipped};
 use crate::places::{Place, Places};
-use crate::singly::Singly;
+use crate::singly::{Singly, narrows};
 use crate::{Images, InferError, Stage, Work, stages};
 use locam_arch::{Graph, NodeId, Pool, StateDict};
 use locam_kernels::{
@@ -21,6 +21,8 @@ pub(crate) struct Network<E> {
     pub(crate) steps: Vec<Step<E>>,
     pub(crate) phases: Phases,
     pub(crate) slots: usize,
+    /// Per step whether its output is all that is read of what was made until then.
+    pub(crate) narrows: Vec<bool>,
 }
 
 /// How long a step of a plan took.
@@ -103,7 +105,8 @@ impl<E: Element> Network<E> {
         }
         let last = steps.last().map(|step| step.output);
         let phases = phases.unwrap_or_else(|| Phases::new(1, last.into_iter().collect()));
-        Ok(Self { isa, steps, phases, slots: places.slots })
+        let narrows = narrows(&steps, phases.places());
+        Ok(Self { isa, steps, phases, slots: places.slots, narrows })
     }
 
     /// Bytes that the weights take, of which the phases of a layer have the same.

@@ -3,7 +3,7 @@
 //! weights are read from memory once.
 
 use crate::memory::Memories;
-use crate::network::{Network, StepTime};
+use crate::network::{Network, Step, StepTime};
 use crate::places::Place;
 use crate::{Images, InferError};
 use locam_arch::INPUT_CHANNELS;
@@ -39,20 +39,11 @@ impl<E: Element> Network<E> {
             if step.skip != [0, 0] || step.work.bytes() > bytes || bytes > MOST_BYTES {
                 break;
             }
-            if self.is_all_that_is_read(number + 1, step.output) {
+            if self.narrows[number] {
                 found = Some(Singly { steps: number + 1, output: step.output, extent });
             }
         }
         Ok(found)
-    }
-
-    /// Whether this value is all that the steps from `first` on read of what those before them made.
-    fn is_all_that_is_read(&self, first: usize, output: Place) -> bool {
-        let (before, after) = self.steps.split_at(first);
-        let made: BTreeSet<usize> = before.iter().map(|step| step.output.value).collect();
-        let read = after.iter().flat_map(|step| step.input.into_iter().chain(step.residual));
-        let read = read.chain(self.phases.places().iter().copied()).map(|place| place.value);
-        read.filter(|value| made.contains(value)).all(|value| value == output.value)
     }
 
     /// Runs these steps, which make `output` of the images. Times are as if threads shared each step.
@@ -89,6 +80,18 @@ impl<E: Element> Network<E> {
         }
         Ok(total)
     }
+}
+
+/// Per step whether its output is all that later steps, or the last maps, read of what it and those before it made.
+pub(crate) fn narrows<E>(steps: &[Step<E>], maps: &[Place]) -> Vec<bool> {
+    let is_narrow = |number: usize| {
+        let (before, after) = steps.split_at(number + 1);
+        let read = after.iter().flat_map(|step| step.input.into_iter().chain(step.residual));
+        let values: BTreeSet<usize> = read.chain(maps.iter().copied()).map(|place| place.value).collect();
+        let output = steps[number].output.value;
+        before.iter().map(|step| step.output.value).all(|made| made == output || !values.contains(&made))
+    };
+    (0..steps.len()).map(is_narrow).collect()
 }
 
 #[cfg(test)]

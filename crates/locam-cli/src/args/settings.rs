@@ -85,7 +85,8 @@ pub(crate) struct SettingArgs {
     #[arg(long, value_name = "DECAY")]
     pub(crate) ema: Option<f64>,
     /// Keep the network up to this module as the weights have it, its batch norm too: conv1, layer1 to layer4 in resnets,
-    /// features.0, features.1 and so on in the others [default: train all]
+    /// features.0, features.1 and so on in the others. Where nothing changes patches at random, the CPU runs it once a patch and
+    /// not once an epoch [default: train all]
     #[arg(long, value_name = "MODULE")]
     pub(crate) freeze: Option<String>,
     /// Multiply the learning rate by this from each module to the one before; the head has the full rate [default: 1]
