@@ -253,18 +253,20 @@ impl Locator {
             (Some(here), Some(trained)) => here / trained,
             _ => spec.image_scale.unwrap_or(1.0),
         };
+        let size = source.size();
+        let smallest = self.options.scales.iter().copied().fold(f64::INFINITY, f64::min);
+        let shortest = f64::from(size.width.min(size.height)) * smallest;
         let scale = match (self.options.scaling, spec.object_size) {
             (Scaling::Factor(factor), _) => factor,
             (Scaling::ObjectSize(here), Some(trained)) => trained / here,
             (Scaling::RedCells, Some(trained)) => {
                 let diameter = source.usual_cell_diameter()?;
-                diameter.map_or(as_trained, |diameter| trained / (WHITE_TO_RED * diameter))
+                // A measured size is a guess, for which no image is shrunk further than the network can see it.
+                let least = (f64::from(MIN_INPUT_SIDE) / shortest).min(1.0);
+                diameter.map_or(as_trained, |diameter| (trained / (WHITE_TO_RED * diameter)).max(least))
             }
             _ => as_trained,
         };
-        let size = source.size();
-        let smallest = self.options.scales.iter().copied().fold(f64::INFINITY, f64::min);
-        let shortest = f64::from(size.width.min(size.height)) * smallest;
         if (shortest * scale).round() >= f64::from(MIN_INPUT_SIDE) {
             return Ok(scale);
         }
