@@ -19,7 +19,7 @@ fn white_cells_are_found_without_a_model_at_whatever_magnification() {
 #[test]
 fn no_image_is_refused_for_the_size_of_its_cells() {
     let place = Workplace::new();
-    // The second field's cells would be as large as in training at 215 of its rows.
+    // The second field's cells would be as large as in training where it has fewer rows than the network needs.
     let smears = ["data", "smears", "--out", "smears", "--fields", "2", "--boxes", "test"];
     place.ok(&[&smears[..], &["--stains", "leishman", "--cell-scales", "4.8", "--seed", "51"]].concat());
     let (_, told) = place.ok(&["locate", "smears/JPEGImages", "--out", "found", "--write", "none"]);
