@@ -1,5 +1,6 @@
 use crate::{Graph, Node, Op};
 use locam_core::{MapTransform, Point};
+use std::ops::Range;
 
 /// Where in the image a node's cells look: the arithmetic of receptive fields (Araujo, Norris, Sim, "Computing
 /// Receptive Fields of Convolutional Neural Networks", 2019, <https://distill.pub/2019/computing-receptive-fields>).
@@ -93,6 +94,20 @@ impl Graph {
     /// Where the cells of the feature maps lie in the network's input.
     pub fn map_transform(&self) -> MapTransform {
         self.field().map_transform()
+    }
+
+    /// The rows (or columns) of an image that a pass has to see so that these rows (or columns) of its feature maps are the
+    /// image's, up to rounding; the image has `length` of them.
+    ///
+    /// They begin at a multiple of the stride, so that the first row of the pass's own feature maps is number `start / stride` of the
+    /// image's.
+    pub fn seen_by(&self, cells: &Range<u32>, length: u32) -> Range<u32> {
+        let Field { size, stride, first_center } = self.field();
+        let radius = f64::from(size) / 2.0;
+        let center = |cell: u32| first_center.x + f64::from(cell) * f64::from(stride);
+        let start = (center(cells.start) - radius).max(0.0) as u32 / stride * stride;
+        // Of one cell more, so that the last one's are there whatever is cut off at the end.
+        start..((center(cells.end) + radius).ceil() as u32).min(length)
     }
 }
 

@@ -24,6 +24,18 @@ impl Features {
         Self { extent: Extent { height: height - count, ..self.extent }, ..self }
     }
 
+    /// These rows alone; the features of one image.
+    ///
+    /// # Panics
+    /// If they are not all there.
+    #[must_use]
+    pub fn rows(mut self, first: usize, count: usize) -> Self {
+        let Extent { height, width, .. } = self.extent;
+        assert!(first + count <= height, "rows {first} to {} of {height}", first + count);
+        self.values.truncate((first + count) * width * self.channels);
+        Self { extent: Extent { height: first + count, ..self.extent }, ..self }.without_rows(first)
+    }
+
     /// These columns alone of every row.
     ///
     /// # Panics

@@ -187,14 +187,13 @@ pub fn to_tensor(
     assert_eq!(pixels.len(), count * plane * 3, "{count} images of {size} need three bytes per pixel");
     let (mean, deviation) = normalization.mean_and_deviation();
     let mut values = vec![0f32; pixels.len()];
-    for (image, output) in pixels.chunks_exact(plane * 3).zip(values.chunks_exact_mut(plane * 3)) {
-        for (channel, output) in output.chunks_exact_mut(plane).enumerate() {
-            let normalized: [f32; 256] =
-                std::array::from_fn(|byte| (byte as f32 / 255.0 - mean[channel]) / deviation[channel]);
-            for (pixel, value) in image.chunks_exact(3).zip(output) {
-                *value = normalized[usize::from(pixel[channel])];
-            }
+    for_each_chunk(&mut values, plane.max(1), |index, output| {
+        let (image, channel) = (index / 3, index % 3);
+        let normalized: [f32; 256] =
+            std::array::from_fn(|byte| (byte as f32 / 255.0 - mean[channel]) / deviation[channel]);
+        for (pixel, value) in pixels[image * plane * 3..].chunks_exact(3).zip(output) {
+            *value = normalized[usize::from(pixel[channel])];
         }
-    }
+    });
     Tensor::from_data(TensorData::new(values, [count, 3, height, width]), device)
 }

@@ -79,7 +79,7 @@ mod tests {
     use crate::Weights;
     use burn::tensor::Device;
     use locam_data::Blend;
-    use locam_net::initial_state;
+    use locam_net::{DeviceChoice, initial_state};
     use locam_step::CrossEntropy;
 
     const SIDE: u32 = 64;
@@ -111,8 +111,13 @@ mod tests {
         }
     }
 
+    /// Our kernels, and Burn on a GPU where one is built in and there.
     fn engines() -> [(&'static str, Compute); 2] {
-        [("cpu", Compute::Cpu), ("burn", Compute::Burn(Device::flex()))]
+        let burn = match locam_net::select(DeviceChoice::Auto) {
+            Ok((compute @ Compute::Burn(_), _)) => compute,
+            _ => Compute::Burn(Device::flex()),
+        };
+        [("cpu", Compute::Cpu), ("burn", burn)]
     }
 
     /// The loss of a step, and by how much it changed each tensor.

@@ -280,7 +280,7 @@ impl Locator {
         }
     }
 
-    /// Searches one image, which is read as it is needed: on the CPU memory follows from its width alone.
+    /// Searches one image, which is read as it is needed: memory follows from its width alone.
     ///
     /// # Errors
     /// An image that is too small, or that can't be decoded.

@@ -46,12 +46,15 @@ pub(crate) fn parts(
     let center = |column: u32, row: u32| Point::new(f64::from(column) + 0.5, f64::from(row) + 0.5);
     let centers = (0..map.height).flat_map(|row| (0..map.width).map(move |column| center(column, row)));
     let wanted: Vec<bool> = centers.map(|center| wanted(transform.image_from_map(center))).collect();
-    let axis = Axis::new(graph, least);
-    let cells = Cells { width: map.width as usize, wanted: &wanted, gap: 2 * axis.halo };
+    // Cells beside those kept, about, that have to be computed for them.
+    let stride = transform.stride.x as u32;
+    let halo = (graph.receptive_field() / 2).div_ceil(stride) + 1;
+    let cells = Cells { width: map.width as usize, wanted: &wanted, gap: 2 * halo };
     let mut blocks = Vec::new();
     cells.cut((0..map.width, 0..map.height), &mut blocks);
     let part = |(columns, rows): (Range<u32>, Range<u32>)| {
-        let (across, down) = (axis.input(&columns, input.width), axis.input(&rows, input.height));
+        let seen = |cells, length| at_least(least, graph.seen_by(cells, length), stride, length);
+        let (across, down) = (seen(&columns, input.width), seen(&rows, input.height));
         let size = Size::new(across.len() as u32, down.len() as u32);
         Part { left: across.start, top: down.start, size, columns, rows }
     };
@@ -60,33 +63,10 @@ pub(crate) fn parts(
     if searched as f64 > WORTHWHILE * input.area() as f64 { vec![Part::whole(input, map)] } else { parts }
 }
 
-/// What cells see, along either axis.
-struct Axis {
-    first_center: f64,
-    stride: u32,
-    /// Pixels on either side of a cell's centre.
-    radius: f64,
-    /// Cells beside those kept, about, that have to be computed for them.
-    halo: u32,
-    least: u32,
-}
-
-impl Axis {
-    fn new(graph: &Graph, least: u32) -> Self {
-        let (transform, radius) = (graph.map_transform(), f64::from(graph.receptive_field()) / 2.0);
-        let stride = transform.stride.x as u32;
-        let halo = (radius as u32).div_ceil(stride) + 1;
-        Self { first_center: transform.first_center.x, stride, radius, halo, least }
-    }
-
-    /// The pixels that cells need.
-    fn input(&self, cells: &Range<u32>, length: u32) -> Range<u32> {
-        let center = |cell: u32| self.first_center + f64::from(cell) * f64::from(self.stride);
-        let aligned = |pixel: f64| pixel.max(0.0) as u32 / self.stride * self.stride;
-        let start = aligned(center(cells.start) - self.radius);
-        let end = ((center(cells.end) + self.radius).ceil() as u32).max(start + self.least).min(length);
-        start.min(aligned(f64::from(end) - f64::from(self.least)))..end
-    }
+/// These pixels of an axis of the input, or as many more that there are `least`; they begin at a multiple of the stride.
+fn at_least(least: u32, pixels: Range<u32>, stride: u32, length: u32) -> Range<u32> {
+    let end = pixels.end.max(pixels.start + least).min(length);
+    pixels.start.min((end - least) / stride * stride)..end
 }
 
 /// The cells of a map, of which some are wanted.
