@@ -1,3 +1,4 @@
+use locam_kernels::for_each_chunk;
 use locam_net::StateDict;
 
 /// An exponential moving average of a network's tensors, batch norm's running statistics included (Polyak and Juditsky,
@@ -26,12 +27,15 @@ impl Average {
     pub(crate) fn update(&mut self, tensors: &StateDict, steps: usize) {
         let steps = steps as f64;
         let decay = self.decay.min((1.0 + steps) / (10.0 + steps));
-        for (averaged, tensor) in self.state.values_mut().zip(tensors.values()) {
-            for (average, &value) in averaged.data.iter_mut().zip(&tensor.data) {
-                let (before, now) = (f64::from(*average), f64::from(value));
-                *average = (now + decay * (before - now)) as f32;
+        let mut pairs: Vec<_> = self.state.values_mut().zip(tensors.values()).collect();
+        for_each_chunk(&mut pairs, 1, |_, pair| {
+            for (averaged, tensor) in pair {
+                for (average, &value) in averaged.data.iter_mut().zip(&tensor.data) {
+                    let (before, now) = (f64::from(*average), f64::from(value));
+                    *average = (now + decay * (before - now)) as f32;
+                }
             }
-        }
+        });
     }
 }
 

@@ -19,7 +19,7 @@ use crate::pack::Packed;
 use crate::sink::{Activation, Forward};
 use crate::statistics::Statistics;
 use crate::walk::Walk;
-use crate::{Band, Buffer, ConvParams, Element, Extent, Isa, KernelError};
+use crate::{Band, Buffer, ConvParams, Element, Extent, Isa, KernelError, for_each_chunk};
 use direct::Source;
 use tiles::{Form, TileGrid};
 
@@ -408,13 +408,19 @@ pub fn restore_weight(params: ConvParams, reordered: &[f32]) -> Vec<f32> {
     let (ins, outs, places) =
         (params.channels_in / params.groups, params.channels_out, params.kernel * params.kernel);
     let mut weight = vec![0.0; reordered.len()];
-    for k in 0..outs {
+    // As many output channels together as a cache line holds, so that each is read once.
+    let (line, window) = (16, ins * places);
+    for_each_chunk(&mut weight, (line * window).max(1), |number, windows| {
+        let channels = windows.len() / window;
         for c in 0..ins {
             for place in 0..places {
-                weight[(k * ins + c) * places + place] = reordered[(place * ins + c) * outs + k];
+                let values = &reordered[(place * ins + c) * outs + line * number..][..channels];
+                for (window, &value) in windows.chunks_exact_mut(window).zip(values) {
+                    window[c * places + place] = value;
+                }
             }
         }
-    }
+    });
     weight
 }
 
