@@ -22,7 +22,7 @@ pub(crate) fn commands() -> Result<Vec<String>> {
         .collect())
 }
 
-/// Checks the commands and the pictures.
+/// Checks the commands, and that what README links to and shows is there.
 pub(crate) fn check() -> Result<()> {
     let commands = commands()?;
     ensure!(commands.len() == 2, "README's first block should hold two commands, not {}", commands.len());
@@ -32,8 +32,33 @@ pub(crate) fn check() -> Result<()> {
     );
     let text = std::fs::read_to_string("README.md")?;
     for target in text.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(target, _)| target)) {
-        let local = !target.starts_with("http") && !target.starts_with('#');
-        ensure!(!local || Path::new(target).exists(), "README links to {target}, which does not exist");
+        if target.starts_with("http") {
+            continue;
+        }
+        let (path, heading) = target.split_once('#').unwrap_or((target, ""));
+        let path = if path.is_empty() { "README.md" } else { path };
+        ensure!(Path::new(path).exists(), "README links to {target}, which does not exist");
+        if !heading.is_empty() {
+            let text = std::fs::read_to_string(path).with_context(|| format!("{path} can't be read"))?;
+            ensure!(
+                text.lines().filter(|line| line.starts_with('#')).any(|line| anchor(line) == heading),
+                "README links to {target}, but {path} has no such heading"
+            );
+        }
     }
     Ok(())
+}
+
+/// The name under which GitHub links to a heading: its words in small letters, joined by hyphens.
+fn anchor(heading: &str) -> String {
+    heading
+        .trim_start_matches('#')
+        .trim()
+        .chars()
+        .filter_map(|c| match c {
+            ' ' => Some('-'),
+            c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c.to_ascii_lowercase()),
+            _ => None,
+        })
+        .collect()
 }
