@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Does a model of BCCD alone carry over? MobileNetV2 from random weights, with and without the microscopy preset, on generated smears
-# of three stains and two magnifications that it never saw. In five folds: each of five models is trained on BCCD's train list without
-# a fifth of it, has its levels chosen on the val list, and searches that fifth and eight fields of each set, at the scale of training
-# and at the one that the red cells of each image tell. Writes its table, of all folds together, into docs/results.md. Needs the data
-# in $LOCAM_SHARED (default ../shared).
+# Does a model of BCCD alone carry over? MobileNetV2 from random weights, with and without the microscopy preset, and ResNet-18 from
+# ImageNet weights with it, on generated smears of three stains and two magnifications that they never saw. In five folds: each of five
+# models is trained on BCCD's train list without a fifth of it, has its levels chosen on the val list, and searches that fifth and eight
+# fields of each set, at the scale of training and at the one that the red cells of each image tell. Writes its table, of all folds
+# together, into docs/results.md. Needs the data and weights in $LOCAM_SHARED (default ../shared).
 #
 #   benchmarks/ablation.sh [RUN_FOLDER]
 #
 # LOCAM names the program, where it is built already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bccd="$(realpath "${LOCAM_SHARED:-../shared}/data/bccd/BCCD")"
+shared="$(realpath "${LOCAM_SHARED:-../shared}")"
+bccd="$shared/data/bccd/BCCD"
 run="${1:-runs/ablation}"
 locam() { ${LOCAM:-cargo run --quiet --release --} "$@"; }
 folds="1 2 3 4 5"
@@ -42,13 +43,17 @@ smears giemsa may-grunwald-giemsa 2 3
 smears small leishman 0.9 4
 smears large leishman 4.8 5
 
-for preset in none microscopy; do
+from_random="--arch mobilenet_v2 --window 224 --patch-size 128 --weight-decay 0.0001 --learning-rate 0.05 --warmup-epochs 1 --epochs 12"
+from_imagenet="--weights $shared/weights/resnet18_imagenet_f16.safetensors --normalization imagenet --learning-rate 0.003 --epochs 6"
+models() {
   for fold in $folds; do
-    locam train "$run/bccd-$fold" --classes WBC --arch mobilenet_v2 --window 224 --patch-size 128 --background 3 --augment "$preset" \
-      --schedule cosine --weight-decay 0.0001 --learning-rate 0.05 --warmup-epochs 1 --epochs 12 --out "$run/$preset-$fold" >&2
-    locam calibrate --model "$run/$preset-$fold" "$run/bccd-$fold" --split val >&2
+    locam train "$run/bccd-$fold" --classes WBC --background 3 --schedule cosine "${@:2}" --out "$run/$1-$fold" >&2
+    locam calibrate --model "$run/$1-$fold" "$run/bccd-$fold" --split val >&2
   done
-done
+}
+models none $from_random --augment none
+models microscopy $from_random --augment microscopy
+models imagenet $from_imagenet --augment microscopy
 
 # F1 with its interval, of what each model finds on its own images of a set.
 f1() {
@@ -63,14 +68,14 @@ f1() {
 }
 row() {
   local cells="| $1 |"
-  for preset in none microscopy; do
-    cells+=" $(f1 "$preset" "$2") | $(f1 "$preset" "$2" --object-size auto) |"
+  for recipe in none microscopy imagenet; do
+    cells+=" $(f1 "$recipe" "$2") | $(f1 "$recipe" "$2" --object-size auto) |"
   done
   echo "$cells"
 }
 table() {
-  echo "| F1 on | no changes | and scale by red cells | microscopy | and scale by red cells |"
-  echo "|---|---|---|---|---|"
+  echo "| F1 on | no changes | and scale by red cells | microscopy | and scale by red cells | ImageNet weights, microscopy | and scale by red cells |"
+  echo "|---|---|---|---|---|---|---|"
   row "BCCD, the fifths left out" bccd
   row "stain Wright" wright
   row "stain too alkaline" alkaline

@@ -2,6 +2,7 @@
 
 use crate::{DataError, ImageSource};
 use image::RgbImage;
+use image::imageops::blur;
 use locam_core::Size;
 use std::f64::consts::FRAC_1_SQRT_2;
 
@@ -15,6 +16,9 @@ const LARGEST_RADIUS: f64 = 0.2;
 const STEP: f64 = 1.06;
 /// Side of the squares in which votes for a centre are counted, over the radius: cells are not quite round.
 const SQUARE: f64 = 0.2;
+/// Deviation of the Gaussian that the shrunk image is smoothed with, in its pixels: noise of a camera makes edges that drown the
+/// outlines.
+const SMOOTHING: f32 = 1.0;
 /// Edges weaker than this fraction of the strong ones (the 99th percentile) don't vote.
 const LEAST_EDGE: f64 = 0.3;
 /// How many times more crowded than chance votes have to be.
@@ -137,7 +141,7 @@ fn crowding(edges: &[Edge], size: Size, radius: f64) -> f64 {
 /// The strong edges of the green channel, in which both dyes and haemoglobin are dark, thinned to lines.
 fn edges(image: &RgbImage) -> Vec<Edge> {
     let [width, height] = [image.width(), image.height()].map(|side| side as usize);
-    let gradients = gradients(image);
+    let gradients = gradients(&blur(image, SMOOTHING));
     let strength = |x: usize, y: usize| {
         let [dx, dy] = gradients[y * width + x];
         dx.hypot(dy)
@@ -208,6 +212,19 @@ mod tests {
             let found = usual_diameter(&discs(size, radius)).unwrap();
             assert!((found / (2.0 * radius) - 1.0).abs() < 0.08, "{found} for {}", 2.0 * radius);
         }
+    }
+
+    #[test]
+    fn the_noise_of_a_camera_does_not_hide_the_outlines() {
+        let mut image = discs(800, 120.0);
+        let mut state = 1_u32;
+        for value in image.iter_mut() {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let noise = (state >> 26) as i32 - 32;
+            *value = (i32::from(*value) + noise).clamp(0, 255) as u8;
+        }
+        let found = usual_diameter(&image).unwrap();
+        assert!((found / 240.0 - 1.0).abs() < 0.08, "{found}");
     }
 
     #[test]

@@ -25,7 +25,8 @@ pub enum Scaling {
     /// So that objects of this size (pixels of the image) come out as large as in the training patches.
     ObjectSize(f64),
     /// So that white blood cells come out as large as in the training patches, by the size of the red cells on the image
-    /// itself ([`ImageSource::usual_cell_diameter`]). Where no size stands out, as [`Scaling::AsTrained`].
+    /// itself ([`ImageSource::usual_cell_diameter`]). Where no size stands out, or one within a quarter of that in training,
+    /// as [`Scaling::AsTrained`].
     RedCells,
     /// By this factor.
     Factor(f64),
@@ -33,6 +34,10 @@ pub enum Scaling {
 
 /// The width of a white cell over a red cell's: 190 to 105 pixels on BCCD's train list.
 const WHITE_TO_RED: f64 = 1.8;
+
+/// How far that differs from one laboratory to the next, either way: 2.26 times what is measured of BCCD's red cells, 1.44 times
+/// of generated ones. Where red cells ask for less of a change than this, images are searched as the training patches were.
+const LEAST_CHANGE: f64 = 1.25;
 
 /// Images of more pixels than this are slides: glass is told from tissue first, and only that is searched. Whoever photographs
 /// a field under the microscope has framed it, so that to look for glass there would cost more than it spares.
@@ -260,10 +265,10 @@ impl Locator {
             (Scaling::Factor(factor), _) => factor,
             (Scaling::ObjectSize(here), Some(trained)) => trained / here,
             (Scaling::RedCells, Some(trained)) => {
-                let diameter = source.usual_cell_diameter()?;
                 // A measured size is a guess, for which no image is shrunk further than the network can see it.
                 let least = (f64::from(MIN_INPUT_SIDE) / shortest).min(1.0);
-                diameter.map_or(as_trained, |diameter| (trained / (WHITE_TO_RED * diameter)).max(least))
+                let diameter = source.usual_cell_diameter()?;
+                diameter.map_or(as_trained, |diameter| by_red_cells(diameter, trained, as_trained).max(least))
             }
             _ => as_trained,
         };
@@ -448,9 +453,25 @@ fn pixels_per_pixel(input: Size, image: Size) -> Point {
     )
 }
 
+/// The scale at which white cells come out `trained` pixels wide, by the diameter of red ones in pixels of the image.
+fn by_red_cells(diameter: f64, trained: f64, as_trained: f64) -> f64 {
+    let scale = trained / (WHITE_TO_RED * diameter);
+    let is_sure = !(1.0 / LEAST_CHANGE..LEAST_CHANGE).contains(&(scale / as_trained));
+    if is_sure { scale } else { as_trained }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn red_cells_change_the_scale_of_training_only_where_they_are_surely_of_another_size() {
+        // White cells of 180 pixels, at half their size in training: red ones of 100.
+        assert_eq!(by_red_cells(85.0, 90.0, 0.5), 0.5);
+        assert_eq!(by_red_cells(120.0, 90.0, 0.5), 0.5);
+        assert!((by_red_cells(50.0, 90.0, 0.5) - 1.0).abs() < 1e-12);
+        assert!((by_red_cells(200.0, 90.0, 0.5) - 0.25).abs() < 1e-12);
+    }
 
     #[test]
     fn strides_that_do_not_divide_the_networks_are_refused() {
