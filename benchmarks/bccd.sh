@@ -11,9 +11,9 @@ shared="${LOCAM_SHARED:-../shared}"
 run="${1:-runs/bccd}"
 locam() { ${LOCAM:-cargo run --quiet --release --} "$@"; }
 
-locam train "$shared/data/bccd/BCCD" --classes WBC --background 1 --out "$run" \
+locam train "$shared/data/bccd/BCCD" --classes WBC --background 3 --out "$run" \
   --weights "$shared/weights/resnet18_imagenet_f16.safetensors" --normalization imagenet \
-  --epochs 6 --learning-rate 0.001 --schedule cosine --flips --turns
+  --epochs 6 --learning-rate 0.003 --schedule cosine --augment microscopy
 locam calibrate --model "$run" "$shared/data/bccd/BCCD" --split val
 locam evaluate --model "$run" "$shared/data/bccd/BCCD" --split test --out "$run/test"
 cargo xtask results bccd "$run/test/evaluation.json"

@@ -12,10 +12,12 @@ cd "$(dirname "$0")/.."
 shared="${LOCAM_SHARED:-../shared}"
 run="${1:-runs/folds}"
 locam() { ${LOCAM:-cargo run --quiet --release --} "$@"; }
-weights="--weights $shared/weights/resnet18_imagenet_f16.safetensors --learning-rate 0.001"
+imagenet="--weights $shared/weights/resnet18_imagenet_f16.safetensors"
+weights="$imagenet --learning-rate 0.001"
 tuned="$weights --normalization imagenet --schedule cosine --flips"
 
-locam train "$shared/data/bccd/BCCD" --folds 5 --classes WBC --background 1 $tuned --turns --epochs 6 --out "$run/bccd"
+locam train "$shared/data/bccd/BCCD" --folds 5 --classes WBC --background 3 $imagenet --normalization imagenet --epochs 6 \
+  --learning-rate 0.003 --schedule cosine --augment microscopy --out "$run/bccd"
 cargo xtask results bccd-folds "$run/bccd/cross-validation.json"
 
 benchmarks/chula_fields.sh "$run-fields"
