@@ -32,7 +32,7 @@ done
 smears() {
   mkdir -p "$run/$1"
   for fold in $folds; do
-    locam data smears --out "$run/$1-$fold" --boxes test --fields 8 --stains "$2" --cell-scales "$3" --seed "$4$fold" >&2
+    locam data smears --out "$run/$1-$fold" --boxes test --fields 8 --stains "$2" --cell-scales "$3" --seed "$4$fold" "${@:5}" >&2
     cp -r "$run/$1-$fold/JPEGImages" "$run/$1-$fold/Annotations" "$run/$1-$fold/ImageSets" "$run/$1"
   done
   cat "$run/$1"-?/ImageSets/Main/test.txt > "$run/$1/ImageSets/Main/test.txt"
@@ -42,6 +42,16 @@ smears alkaline alkaline 2 2
 smears giemsa may-grunwald-giemsa 2 3
 smears small leishman 0.9 4
 smears large leishman 4.8 5
+smears empty all 0.9,2,4.8 6 --white-cells 0
+# And a field with white cells, without which the data would not say what is looked for.
+for fold in $folds; do
+  read -r field < "$run/wright-$fold/ImageSets/Main/test.txt"
+  for set in empty "empty-$fold"; do
+    cp "$run/wright-$fold/JPEGImages/$field.jpg" "$run/$set/JPEGImages"
+    cp "$run/wright-$fold/Annotations/$field.xml" "$run/$set/Annotations"
+    echo "$field" >> "$run/$set/ImageSets/Main/test.txt"
+  done
+done
 
 from_random="--arch mobilenet_v2 --window 224 --patch-size 128 --weight-decay 0.0001 --learning-rate 0.05 --warmup-epochs 1 --epochs 12"
 from_imagenet="--weights $shared/weights/resnet18_imagenet_f16.safetensors --normalization imagenet --learning-rate 0.003 --epochs 6"
@@ -55,21 +65,21 @@ models none $from_random --augment none
 models microscopy $from_random --augment microscopy
 models imagenet $from_imagenet --augment microscopy
 
-# F1 with its interval, of what each model finds on its own images of a set.
-f1() {
-  local found="$run/found-$1-$2${4:+-scaled}"
+# A figure with its interval, of what each model finds on its own images of a set.
+measured() {
+  local recipe="$1" set="$2" figure="$3"
+  local found="$run/found-$recipe-$set${4:+-scaled}"
   for fold in $folds; do
-    local images="$run/$2-$fold/JPEGImages" list="$run/$2-$fold/ImageSets/Main/test.txt"
-    locam locate --model "$run/$1-$fold" --out "$found-$fold" --write none "${@:3}" $(sed "s|.*|$images/&.jpg|" "$list") >&2
+    local images="$run/$set-$fold/JPEGImages" list="$run/$set-$fold/ImageSets/Main/test.txt"
+    locam locate --model "$run/$recipe-$fold" --out "$found-$fold" --write none "${@:4}" $(sed "s|.*|$images/&.jpg|" "$list") >&2
   done
   awk 'NR == 1 || FNR > 1' "$found"-?/regions.csv > "$found.csv"
-  locam evaluate --predictions "$found.csv" "$run/$2" --split test \
-    | awk '$1 == "WBC" { of = 1 } of && $1 == "F1" { $1 = ""; print substr($0, 2); exit }'
+  locam evaluate --predictions "$found.csv" "$run/$set" --split test | sed -n "s/^  $figure  *\([0-9.]* ([^)]*)\).*/\1/p" | head -n 1
 }
 row() {
   local cells="| $1 |"
   for recipe in none microscopy imagenet; do
-    cells+=" $(f1 "$recipe" "$2") | $(f1 "$recipe" "$2" --object-size auto) |"
+    cells+=" $(measured "$recipe" "$2" "${3:-F1}") | $(measured "$recipe" "$2" "${3:-F1}" --object-size auto) |"
   done
   echo "$cells"
 }
@@ -82,6 +92,7 @@ table() {
   row "stain May-Grünwald-Giemsa" giemsa
   row "cells at 0.45 of BCCD's size, Leishman" small
   row "cells at 2.4 of BCCD's size, Leishman" large
+  row "false alarms a field without white cells" empty "false alarms per empty image"
 }
 table > "$run/table.md"
 cargo xtask results ablation "$run/table.md"
