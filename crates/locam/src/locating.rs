@@ -467,10 +467,9 @@ mod tests {
     #[test]
     fn red_cells_change_the_scale_of_training_only_where_they_are_surely_of_another_size() {
         // White cells of 180 pixels, at half their size in training: red ones of 100.
-        assert_eq!(by_red_cells(85.0, 90.0, 0.5), 0.5);
-        assert_eq!(by_red_cells(120.0, 90.0, 0.5), 0.5);
-        assert!((by_red_cells(50.0, 90.0, 0.5) - 1.0).abs() < 1e-12);
-        assert!((by_red_cells(200.0, 90.0, 0.5) - 0.25).abs() < 1e-12);
+        for (diameter, scale) in [(85.0, 0.5), (120.0, 0.5), (50.0, 1.0), (200.0, 0.25)] {
+            assert!((by_red_cells(diameter, 90.0, 0.5) - scale).abs() < 1e-12);
+        }
     }
 
     #[test]
