@@ -13,22 +13,22 @@ shared="${LOCAM_SHARED:-../shared}"
 run="${1:-runs/folds}"
 locam() { ${LOCAM:-cargo run --quiet --release --} "$@"; }
 imagenet="--weights $shared/weights/resnet18_imagenet_f16.safetensors"
-weights="$imagenet --learning-rate 0.001"
-tuned="$weights --normalization imagenet --schedule cosine --flips"
+tuned="$imagenet --normalization imagenet --schedule cosine"
 
-locam train "$shared/data/bccd/BCCD" --folds 5 --classes WBC --background 3 $imagenet --normalization imagenet --epochs 6 \
-  --learning-rate 0.003 --schedule cosine --augment microscopy --out "$run/bccd"
+locam train "$shared/data/bccd/BCCD" --folds 5 --classes WBC --background 3 $tuned --learning-rate 0.003 --augment microscopy \
+  --epochs 6 --out "$run/bccd"
 cargo xtask results bccd-folds "$run/bccd/cross-validation.json"
 
 benchmarks/chula_fields.sh "$run-fields"
 rm -r "$run-fields/test"
-locam train "$run-fields" --folds 5 --window 48 --background 60 --patch-size 225 --patch-object-size 40 $tuned --turns --epochs 3 \
-  --out "$run/chula"
+locam train "$run-fields" --folds 5 --window 48 --background 60 --patch-size 225 --patch-object-size 40 $tuned --learning-rate 0.001 \
+  --flips --turns --epochs 3 --out "$run/chula"
 cargo xtask results chula-folds "$run/chula/cross-validation.json"
 
-locam train "$shared/data/plates" --folds 5 --background 2 --window 112 --jitter 0.2 $tuned --epochs 8 --out "$run/plates"
+locam train "$shared/data/plates" --folds 5 --background 2 --window 112 --jitter 0.2 $tuned --learning-rate 0.001 --flips \
+  --epochs 8 --out "$run/plates"
 cargo xtask results plates-folds "$run/plates/cross-validation.json"
 
 locam data smears --out "$run-smears" --fields 0 --patches 260 --stains all --cell-scales 0.8,1,1.25 --seed 23
-locam train "$run-smears/ALL_IDB2" --folds 5 $weights --epochs 15 --out "$run/all-idb2"
+locam train "$run-smears/ALL_IDB2" --folds 5 $imagenet --learning-rate 0.001 --epochs 15 --out "$run/all-idb2"
 cargo xtask results all-idb2-folds "$run/all-idb2/cross-validation.json"
