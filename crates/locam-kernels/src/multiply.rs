@@ -5,132 +5,7 @@ use crate::simd::{Simd, load_up_to, store_up_to};
 /// Sums of `R` rows by `V` vectors of columns.
 pub(crate) type Block<S, const R: usize, const V: usize> = [[S; V]; R];
 
-/// Adds rows times the first `V` vectors of a panel to the block.
-///
-/// Row `r` is `words` words at `rows[r]`; the panel has a row of `pitch` stored values for each of these words.
-///
-/// # Safety
-/// As [`Simd`]; the rows and the panel are as long as said.
-#[inline(always)]
-pub(crate) unsafe fn add_product<S: Simd, const R: usize, const V: usize>(
-    block: &mut Block<S, R, V>,
-    rows: &[*const S::Stored; R],
-    words: usize,
-    (panel, pitch): (*const S::Stored, usize),
-) {
-    let mut panel = panel;
-    // A copy of its own keeps the compiler from moving sums between registers and the stack in every turn.
-    let mut sums = *block;
-    for word in 0..words {
-        // SAFETY: the caller has the instruction set.
-        let mut columns = [unsafe { S::zero() }; V];
-        for (v, column) in columns.iter_mut().enumerate() {
-            // SAFETY: the panel has `words` rows of `V` vectors or more.
-            *column = unsafe { S::read_words(panel.add(v * S::LANES * S::PER_WORD)) };
-        }
-        for (row, sums) in rows.iter().zip(sums.iter_mut()) {
-            // SAFETY: the row has `words` words.
-            let value = unsafe { S::splat_word(row.add(word * S::PER_WORD)) };
-            for (sum, column) in sums.iter_mut().zip(columns) {
-                // SAFETY: the caller has the instruction set.
-                *sum = unsafe { sum.dot(value, column) };
-            }
-        }
-        // SAFETY: at most one past the panel's end.
-        panel = unsafe { panel.add(pitch) };
-    }
-    *block = sums;
-}
-
-/// Adds a sum of outer products to the block: for each of `count` pixels `R` values at `left(pixel)` times a row of `V`
-/// vectors at `right(pixel)`, of which `columns` values are there.
-///
-/// # Safety
-/// As [`Simd`]; there are `R` and `columns` values where the pointers lead.
-#[inline(always)]
-pub(crate) unsafe fn add_outer_products<S: Simd<Stored = f32>, const R: usize, const V: usize>(
-    block: &mut Block<S, R, V>,
-    count: usize,
-    left: impl Fn(usize) -> *const f32,
-    right: impl Fn(usize) -> *const f32,
-    columns: usize,
-) {
-    let add = |block: &mut Block<S, R, V>, row: *const f32, columns: [S; V]| {
-        for (r, sums) in block.iter_mut().enumerate() {
-            // SAFETY: there are `R` values in the row.
-            let value = unsafe { S::splat(*row.add(r)) };
-            for (sum, column) in sums.iter_mut().zip(columns) {
-                // SAFETY: the caller has the instruction set.
-                *sum = unsafe { value.mul_add(column, *sum) };
-            }
-        }
-    };
-    let mut sums = *block;
-    let there = |v: usize| columns.saturating_sub(v * S::LANES).min(S::LANES);
-    for pixel in 0..count {
-        let row = right(pixel);
-        // SAFETY: `columns` values are there.
-        let vectors = std::array::from_fn(|v| unsafe {
-            if columns >= V * S::LANES {
-                S::load(row.add(v * S::LANES))
-            } else {
-                load_there(row, v, there(v))
-            }
-        });
-        add(&mut sums, left(pixel), vectors);
-    }
-    *block = sums;
-}
-
-/// Vector `v` of a row, of which `count` values are there.
-///
-/// # Safety
-/// As [`Simd`]; there are so many values.
-#[inline(always)]
-unsafe fn load_there<S: Simd<Stored = f32>>(row: *const f32, v: usize, count: usize) -> S {
-    // SAFETY: nothing is read where nothing is there.
-    unsafe { if count == 0 { S::zero() } else { load_up_to(row.add(v * S::LANES), count) } }
-}
-
-/// Adds the first `columns` values of each row of the block to `sums`, whose rows are `pitch` values apart, or where
-/// `fresh` is set replaces them.
-///
-/// # Safety
-/// As [`Simd`]; the sums are there.
-#[inline(always)]
-pub(crate) unsafe fn add_block<S: Simd<Stored = f32>, const R: usize, const V: usize>(
-    block: &Block<S, R, V>,
-    sums: *mut f32,
-    pitch: usize,
-    columns: usize,
-    fresh: bool,
-) {
-    for (r, row) in block.iter().enumerate() {
-        for (v, &value) in row.iter().enumerate() {
-            let count = columns.saturating_sub(v * S::LANES).min(S::LANES);
-            if count > 0 {
-                // SAFETY: `count` sums are there.
-                unsafe {
-                    let at = sums.add(r * pitch + v * S::LANES);
-                    let before = if fresh { S::zero() } else { load_up_to(at, count) };
-                    store_up_to(before.add(value), at, count);
-                }
-            }
-        }
-    }
-}
-
-/// A block of zeros.
-///
-/// # Safety
-/// As [`Simd`].
-#[inline(always)]
-pub(crate) unsafe fn zero_block<S: Simd, const R: usize, const V: usize>() -> Block<S, R, V> {
-    // SAFETY: the caller has the instruction set.
-    [[unsafe { S::zero() }; V]; R]
-}
-
-/// Calls `$body` with the constant `$r` set to `$rows`, which is at most `$most` (itself at most 6).
+/// Calls `$body` with the constant `$r` set to `$rows`, which is at most 6.
 macro_rules! with_rows {
     ($rows:expr, $r:ident => $body:expr) => {
         match $rows {
@@ -163,6 +38,21 @@ macro_rules! with_rows {
 }
 pub(crate) use with_rows;
 
+/// Repeats `$body` with `$r` as each row of a block of `$rows` (at most 6), so that the rows stay in registers: a loop over them
+/// would have the block written to memory.
+macro_rules! each_row {
+    ($rows:expr, $r:ident => $body:expr) => {
+        each_row!(@ $rows, $r => $body, 0 1 2 3 4 5)
+    };
+    (@ $rows:expr, $r:ident => $body:expr, $($row:literal)*) => {
+        $(if $row < $rows {
+            const $r: usize = $row;
+            $body
+        })*
+    };
+}
+pub(crate) use each_row;
+
 /// Calls `$body` with the constant `$v` set to `$vectors`, which is below the vectors of a panel (at most 4).
 macro_rules! with_vectors {
     ($vectors:expr, $v:ident => $body:expr) => {
@@ -183,3 +73,128 @@ macro_rules! with_vectors {
     };
 }
 pub(crate) use with_vectors;
+
+/// The sums, over the taps of a window, of rows times the first `V` vectors of a panel.
+///
+/// Each tap has `R` rows of `words` words; the panels of all taps follow each other, with a row of `pitch` stored values for each
+/// word.
+///
+/// # Safety
+/// As [`Simd`]; the rows and the panels are as long as said.
+#[inline(always)]
+pub(crate) unsafe fn product<S: Simd, const R: usize, const V: usize>(
+    taps: impl Iterator<Item = [*const S::Stored; R]>,
+    words: usize,
+    (mut panel, pitch): (*const S::Stored, usize),
+) -> Block<S, R, V> {
+    // SAFETY: the caller has the instruction set.
+    let mut block = unsafe { zero_block::<S, R, V>() };
+    for rows in taps {
+        for word in 0..words {
+            // SAFETY: as above.
+            let mut columns = [unsafe { S::zero() }; V];
+            for (v, column) in columns.iter_mut().enumerate() {
+                // SAFETY: the panel has `words` rows of `V` vectors or more.
+                *column = unsafe { S::read_words(panel.add(v * S::LANES * S::PER_WORD)) };
+            }
+            for (row, sums) in rows.iter().zip(block.iter_mut()) {
+                // SAFETY: the row has `words` words.
+                let value = unsafe { S::splat_word(row.add(word * S::PER_WORD)) };
+                for (sum, column) in sums.iter_mut().zip(columns) {
+                    // SAFETY: the caller has the instruction set.
+                    *sum = unsafe { sum.dot(value, column) };
+                }
+            }
+            // SAFETY: at most one past the last panel's end.
+            panel = unsafe { panel.add(pitch) };
+        }
+    }
+    block
+}
+
+/// A sum of outer products: for each of `count` pixels `R` values at `left(pixel)` times a row of `V` vectors at `right(pixel)`, of
+/// which `columns` values are there.
+///
+/// # Safety
+/// As [`Simd`]; there are `R` and `columns` values where the pointers lead.
+#[inline(always)]
+pub(crate) unsafe fn outer_product<S: Simd<Stored = f32>, const R: usize, const V: usize>(
+    count: usize,
+    left: impl Fn(usize) -> *const f32,
+    right: impl Fn(usize) -> *const f32,
+    columns: usize,
+) -> Block<S, R, V> {
+    // SAFETY: the caller has the instruction set.
+    let mut block = unsafe { zero_block::<S, R, V>() };
+    let there = |v: usize| columns.saturating_sub(v * S::LANES).min(S::LANES);
+    for pixel in 0..count {
+        let (row, column) = (left(pixel), right(pixel));
+        // SAFETY: as above.
+        let mut vectors = [unsafe { S::zero() }; V];
+        for (v, vector) in vectors.iter_mut().enumerate() {
+            // SAFETY: `columns` values are there.
+            *vector = unsafe {
+                if columns >= V * S::LANES {
+                    S::load(column.add(v * S::LANES))
+                } else {
+                    load_there(column, v, there(v))
+                }
+            };
+        }
+        for (r, sums) in block.iter_mut().enumerate() {
+            // SAFETY: there are `R` values in the row.
+            let value = unsafe { S::splat(*row.add(r)) };
+            for (sum, vector) in sums.iter_mut().zip(vectors) {
+                // SAFETY: the caller has the instruction set.
+                *sum = unsafe { value.mul_add(vector, *sum) };
+            }
+        }
+    }
+    block
+}
+
+/// Vector `v` of a row, of which `count` values are there.
+///
+/// # Safety
+/// As [`Simd`]; there are so many values.
+#[inline(always)]
+unsafe fn load_there<S: Simd<Stored = f32>>(row: *const f32, v: usize, count: usize) -> S {
+    // SAFETY: nothing is read where nothing is there.
+    unsafe { if count == 0 { S::zero() } else { load_up_to(row.add(v * S::LANES), count) } }
+}
+
+/// Adds the first `columns` values of each row of the block to `sums`, whose rows are `pitch` values apart, or where
+/// `fresh` is set replaces them.
+///
+/// # Safety
+/// As [`Simd`]; the sums are there.
+#[inline(always)]
+pub(crate) unsafe fn add_block<S: Simd<Stored = f32>, const R: usize, const V: usize>(
+    block: &Block<S, R, V>,
+    sums: *mut f32,
+    pitch: usize,
+    columns: usize,
+    fresh: bool,
+) {
+    each_row!(R, ROW => for (v, &value) in block[ROW].iter().enumerate() {
+        let count = columns.saturating_sub(v * S::LANES).min(S::LANES);
+        if count > 0 {
+            // SAFETY: `count` sums are there.
+            unsafe {
+                let at = sums.add(ROW * pitch + v * S::LANES);
+                let before = if fresh { S::zero() } else { load_up_to(at, count) };
+                store_up_to(before.add(value), at, count);
+            }
+        }
+    });
+}
+
+/// A block of zeros.
+///
+/// # Safety
+/// As [`Simd`].
+#[inline(always)]
+unsafe fn zero_block<S: Simd, const R: usize, const V: usize>() -> Block<S, R, V> {
+    // SAFETY: the caller has the instruction set.
+    [[unsafe { S::zero() }; V]; R]
+}

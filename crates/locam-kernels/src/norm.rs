@@ -240,7 +240,7 @@ impl<K: Sink<f32>> Kernel<f32> for ScaleTask<'_, K> {
                         let factor: S = load_up_to(factors.as_ptr().add(channel), count);
                         value = factor.mul_add(load_up_to(others.as_ptr().add(at), count), value);
                     }
-                    self.sink.put(pixel, channel, count, value);
+                    self.sink.put([(pixel, channel)], count, [value]);
                 }
             }
         }

@@ -163,7 +163,7 @@ impl Kernel<f32> for BackwardRow<'_> {
                         let here = S::splat(0.5).sub(distance.mul(distance));
                         sum = sum.add(here.where_positive(gradient));
                     }
-                    self.sink.put(self.row * extent.width + x, channel, count, sum);
+                    self.sink.put([(self.row * extent.width + x, channel)], count, [sum]);
                 }
             }
         }

@@ -15,13 +15,19 @@ pub enum Activation {
     Relu6,
 }
 
-/// Takes finished sums of one pixel's channels.
+/// Takes finished sums.
 pub(crate) trait Sink<E>: Copy + Send + Sync {
-    /// Takes the values of `count` channels (at most `LANES`) from `channel` on of output pixel `pixel`.
+    /// Takes some vectors: of each the values of `count` channels (at most `LANES`) of an output pixel, from the given pixel and
+    /// channel on. Vectors that are there together are better taken together: what is to be done is asked once for all.
     ///
     /// # Safety
-    /// As [`Simd`]; the pixel and the channels are within the output, and no other thread writes them.
-    unsafe fn put<S: Simd<Stored = E>>(&mut self, pixel: usize, channel: usize, count: usize, value: S);
+    /// As [`Simd`]; the pixels and the channels are within the output, and no other thread writes them.
+    unsafe fn put<S: Simd<Stored = E>, const N: usize>(
+        &mut self,
+        at: [(usize, usize); N],
+        count: usize,
+        values: [S; N],
+    );
 
     /// Asks for the memory that [`Sink::put`] of this pixel and channel will need.
     fn prefetch(&self, pixel: usize, channel: usize);
@@ -62,28 +68,48 @@ unsafe impl<E> Sync for Forward<E> {}
 
 impl<E: Element> Sink<E> for Forward<E> {
     #[inline(always)]
-    unsafe fn put<S: Simd<Stored = E>>(&mut self, pixel: usize, channel: usize, count: usize, value: S) {
-        // SAFETY: the caller vouches for pixel, channel and count; the pointers are those of whole tensors.
+    unsafe fn put<S: Simd<Stored = E>, const N: usize>(
+        &mut self,
+        at: [(usize, usize); N],
+        count: usize,
+        mut values: [S; N],
+    ) {
+        // SAFETY: the caller vouches for pixels, channels and count; the pointers are those of whole tensors.
         unsafe {
-            let mut value = value;
             if !self.bias.is_null() {
-                value = value.add(load_up_to(self.bias.add(channel), count));
+                for (value, (_, channel)) in values.iter_mut().zip(at) {
+                    *value = value.add(load_up_to(self.bias.add(channel), count));
+                }
             }
             if !self.residual.is_null() {
-                let residual = self.residual.add(pixel * self.residual_pitch + channel);
-                value = value.add(read_up_to::<S>(residual, count));
+                for (value, (pixel, channel)) in values.iter_mut().zip(at) {
+                    let residual = self.residual.add(pixel * self.residual_pitch + channel);
+                    *value = value.add(read_up_to::<S>(residual, count));
+                }
             }
             // The constant first: a value that is not a number stays one.
             match self.activation {
                 Activation::None => {}
-                Activation::Relu => value = S::zero().max(value),
-                Activation::Relu6 => value = S::splat(6.0).min(S::zero().max(value)),
+                Activation::Relu => {
+                    for value in &mut values {
+                        *value = S::zero().max(*value);
+                    }
+                }
+                Activation::Relu6 => {
+                    for value in &mut values {
+                        *value = S::splat(6.0).min(S::zero().max(*value));
+                    }
+                }
             }
             if !self.statistics.is_null() {
-                add_to::<S>(self.statistics.add(channel), count, value);
-                add_to::<S>(self.statistics.add(self.channels + channel), count, value.mul(value));
+                for (&value, (_, channel)) in values.iter().zip(at) {
+                    add_to::<S>(self.statistics.add(channel), count, value);
+                    add_to::<S>(self.statistics.add(self.channels + channel), count, value.mul(value));
+                }
             }
-            write_up_to(value, self.output.add(pixel * self.pitch + channel), count);
+            for (value, (pixel, channel)) in values.into_iter().zip(at) {
+                write_up_to(value, self.output.add(pixel * self.pitch + channel), count);
+            }
         }
     }
 
@@ -125,28 +151,40 @@ unsafe impl Sync for Backward {}
 
 impl Sink<f32> for Backward {
     #[inline(always)]
-    unsafe fn put<S: Simd<Stored = f32>>(&mut self, pixel: usize, channel: usize, count: usize, value: S) {
+    unsafe fn put<S: Simd<Stored = f32>, const N: usize>(
+        &mut self,
+        at: [(usize, usize); N],
+        count: usize,
+        mut values: [S; N],
+    ) {
+        let place = |(pixel, channel): (usize, usize)| pixel * self.pitch + channel;
         // SAFETY: as in `Forward`.
         unsafe {
-            let at = pixel * self.pitch + channel;
-            let mut value = value;
             if !self.addend.is_null() {
-                value = value.add(load_up_to(self.addend.add(at), count));
+                for (value, at) in values.iter_mut().zip(at) {
+                    *value = value.add(load_up_to(self.addend.add(place(at)), count));
+                }
             }
             if !self.rectified.is_null() {
-                let rectified: S = load_up_to(self.rectified.add(at), count);
-                value = rectified.where_positive(value);
-                if self.ceiling < f32::INFINITY {
-                    value = S::splat(self.ceiling).sub(rectified).where_positive(value);
+                for (value, at) in values.iter_mut().zip(at) {
+                    let rectified: S = load_up_to(self.rectified.add(place(at)), count);
+                    *value = rectified.where_positive(*value);
+                    if self.ceiling < f32::INFINITY {
+                        *value = S::splat(self.ceiling).sub(rectified).where_positive(*value);
+                    }
                 }
             }
             if !self.normalized_from.is_null() {
-                let mean: S = load_up_to(self.mean.add(channel), count);
-                let deviation = load_up_to::<S>(self.normalized_from.add(at), count).sub(mean);
-                add_to::<S>(self.sums.add(channel), count, value);
-                add_to::<S>(self.sums.add(self.pitch + channel), count, value.mul(deviation));
+                for (&value, at) in values.iter().zip(at) {
+                    let mean: S = load_up_to(self.mean.add(at.1), count);
+                    let deviation = load_up_to::<S>(self.normalized_from.add(place(at)), count).sub(mean);
+                    add_to::<S>(self.sums.add(at.1), count, value);
+                    add_to::<S>(self.sums.add(self.pitch + at.1), count, value.mul(deviation));
+                }
             }
-            store_up_to(value, self.output.add(at), count);
+            for (value, at) in values.into_iter().zip(at) {
+                store_up_to(value, self.output.add(place(at)), count);
+            }
         }
     }
 

@@ -122,18 +122,6 @@ impl Walk {
         Place { image, y, x }
     }
 
-    /// Where all taps of a place lie in the input, the input pixel of its origin: the row and column that a tap of
-    /// (0, 0) reads. Taps are then at [`Walk::tap_offsets`] from it.
-    #[inline(always)]
-    pub(crate) fn whole_origin(&self, place: Place, bounds: &TapBounds) -> Option<isize> {
-        let (y, x) = ((place.y * self.input_step) as isize, (place.x * self.input_step) as isize);
-        let whole = y + bounds.low.y >= 0
-            && x + bounds.low.x >= 0
-            && y + bounds.high.y < self.input.height as isize
-            && x + bounds.high.x < self.input.width as isize;
-        whole.then(|| self.origin(place))
-    }
-
     /// The input pixel that a tap of (0, 0) reads, which may lie outside the input.
     #[inline(always)]
     pub(crate) fn origin(&self, place: Place) -> isize {

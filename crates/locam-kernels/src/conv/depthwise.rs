@@ -51,7 +51,7 @@ struct Task<'a, E, K> {
 /// Pixels of a row whose sums are kept in registers together: each weight is read once for all of them.
 const RUN: usize = 6;
 
-/// What a tap reads, in pixels from its window's origin, and its row of the weights.
+/// What a tap reads, in values from its window's origin, and its row of the weights, in values from the first.
 type Reading = (isize, usize);
 
 impl<E: Element, K: Sink<E>> Kernel<E> for Task<'_, E, K> {
@@ -68,13 +68,13 @@ impl<E: Element, K: Sink<E>> Kernel<E> for Task<'_, E, K> {
             taps.clear();
             for (number, (tap, &offset)) in walk.taps.iter().zip(&offsets).enumerate() {
                 if walk.input_pixel(place, *tap).is_some() {
-                    taps.push((offset, number));
+                    taps.push((offset * self.source.pitch as isize, number * self.channels));
                 }
             }
             let run = Run {
                 task: &self,
                 taps: &taps,
-                origin: walk.origin(place),
+                origin: walk.origin(place) * self.source.pitch as isize,
                 output: walk.output_pixel(place),
             };
             // SAFETY: the taps lie in the input for each pixel of the run, which is this task's own.
@@ -89,6 +89,7 @@ impl<E: Element, K: Sink<E>> Kernel<E> for Task<'_, E, K> {
 struct Run<'a, E, K> {
     task: &'a Task<'a, E, K>,
     taps: &'a [Reading],
+    /// Values from the input's first one to the window's origin.
     origin: isize,
     output: usize,
 }
@@ -119,22 +120,21 @@ impl<E: Element, K: Sink<E>> Run<'_, E, K> {
         count: usize,
         sink: &mut K,
     ) {
-        let Task { walk, source, weights, channels, .. } = self.task;
+        let Task { walk, source, weights, .. } = self.task;
         let step = walk.input_step * source.pitch;
         // SAFETY: the caller vouches for pixels and channels, and the weights have a row per tap.
         unsafe {
             let mut sums = [S::zero(); COUNT];
-            for &(offset, number) in self.taps {
-                let weight = load_up_to(weights.as_ptr().add(number * channels + channel), count);
-                let pixel = (self.origin + offset) as usize;
-                let from = source.values.add(pixel * source.pitch + channel);
+            let (weights, origin) = (weights.as_ptr().add(channel), self.origin + channel as isize);
+            for &(offset, row) in self.taps {
+                let weight = load_up_to(weights.add(row), count);
+                let from = source.values.offset(origin + offset);
                 for (i, sum) in sums.iter_mut().enumerate() {
                     *sum = read_up_to::<S>(from.add(i * step), count).mul_add(weight, *sum);
                 }
             }
-            for (i, sum) in sums.into_iter().enumerate() {
-                sink.put(self.output + i * walk.output_step, channel, count, sum);
-            }
+            let at = std::array::from_fn(|i| (self.output + i * walk.output_step, channel));
+            sink.put(at, count, sums);
         }
     }
 }

@@ -3,12 +3,12 @@
 //! <https://arxiv.org/abs/1907.02129>).
 
 use crate::isa::Kernel;
-use crate::multiply::{add_product, with_rows, with_vectors, zero_block};
+use crate::multiply::{each_row, product, with_rows, with_vectors};
 use crate::pack::Packed;
 use crate::parallel::{for_each_task, piece};
 use crate::simd::Simd;
 use crate::sink::Sink;
-use crate::walk::Walk;
+use crate::walk::{Place, Walk};
 use crate::{Element, Isa};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -140,30 +140,31 @@ impl<E: Element, K> Task<'_, E, K> {
     /// last pixel lead to zeros.
     #[inline(always)]
     fn gather<const R: usize>(&self) -> (Vec<[*const E; R]>, Vec<usize>) {
-        let (walk, taps) = (self.walk, &self.walk.taps);
-        let mut pointers = vec![[self.source.zeros; R]; self.pixels.len().div_ceil(R) * taps.len()];
-        let mut outputs = Vec::with_capacity(self.pixels.len());
-        let (bounds, offsets) = (walk.tap_bounds(), walk.tap_offsets());
+        let (walk, taps, count) = (self.walk, &self.walk.taps, self.pixels.len());
+        let mut pointers = vec![[self.source.zeros; R]; count.div_ceil(R) * taps.len()];
+        let mut outputs = Vec::with_capacity(count);
+        let bounds = walk.tap_bounds();
+        let step = walk.input_step * self.source.pitch;
         let mut place = walk.place(self.pixels.start);
-        for i in 0..self.pixels.len() {
-            outputs.push(walk.output_pixel(place));
-            let group = &mut pointers[i / R * taps.len()..][..taps.len()];
-            if let Some(origin) = walk.whole_origin(place, &bounds) {
-                for (offset, pointers) in offsets.iter().zip(group) {
-                    let pixel = (origin + offset) as usize;
-                    // SAFETY: all taps lie in the input.
-                    pointers[i % R] = unsafe { self.source.values.add(pixel * self.source.pitch) };
-                }
-                place = walk.next(place);
-                continue;
-            }
-            for (tap, pointers) in taps.iter().zip(group) {
-                if let Some(pixel) = walk.input_pixel(place, *tap) {
-                    // SAFETY: the pixel lies in the input.
-                    pointers[i % R] = unsafe { self.source.values.add(pixel * self.source.pitch) };
+        while outputs.len() < count {
+            let first = outputs.len();
+            let run = walk.run_length(place, &bounds).clamp(1, count - first);
+            for (number, tap) in taps.iter().enumerate() {
+                let Some(pixel) = walk.input_pixel(place, *tap) else { continue };
+                let (mut group, mut row) = (first / R * taps.len() + number, first % R);
+                for i in 0..run {
+                    // SAFETY: the tap lies in the input for each pixel of the run.
+                    pointers[group][row] =
+                        unsafe { self.source.values.add(pixel * self.source.pitch + i * step) };
+                    row += 1;
+                    if row == R {
+                        (group, row) = (group + taps.len(), 0);
+                    }
                 }
             }
-            place = walk.next(place);
+            let output = walk.output_pixel(place);
+            outputs.extend((0..run).map(|i| output + i * walk.output_step));
+            place = walk.next(Place { x: place.x + run - 1, ..place });
         }
         (pointers, outputs)
     }
@@ -197,16 +198,11 @@ impl<E: Element, const R: usize> Product<'_, E, R> {
                     sink.prefetch(pixel, self.channel + v * S::LANES);
                 }
             }
-            let mut block = zero_block::<S, USED, V>();
-            let mut weights = self.weights;
-            for pointers in self.rows {
-                let rows: [*const E; USED] = std::array::from_fn(|r| pointers[r.min(R - 1)]);
-                add_product(&mut block, &rows, self.words, (weights, self.pitch));
-                weights = weights.add(self.words * self.pitch);
-            }
-            for (sums, &pixel) in block.iter().zip(self.outputs) {
-                put_row(sums, pixel, self.channel, channels, sink);
-            }
+            let taps = self.rows.iter().map(|pointers| std::array::from_fn(|r| pointers[r.min(R - 1)]));
+            let block = product::<S, USED, V>(taps, self.words, (self.weights, self.pitch));
+            each_row!(USED, ROW => if let Some(&pixel) = self.outputs.get(ROW) {
+                put_row(&block[ROW], pixel, self.channel, channels, sink);
+            });
         }
     }
 }
@@ -223,12 +219,17 @@ pub(crate) unsafe fn put_row<S: Simd, K: Sink<S::Stored>, const V: usize>(
     channels: usize,
     sink: &mut K,
 ) {
+    if first_channel + V * S::LANES <= channels {
+        let at = std::array::from_fn(|v| (pixel, first_channel + v * S::LANES));
+        // SAFETY: the channels are there.
+        return unsafe { sink.put(at, S::LANES, *sums) };
+    }
     for (v, &value) in sums.iter().enumerate() {
         let channel = first_channel + v * S::LANES;
         if channel < channels {
             let count = S::LANES.min(channels - channel);
             // SAFETY: the channels are there.
-            unsafe { sink.put(pixel, channel, count, value) };
+            unsafe { sink.put([(pixel, channel)], count, [value]) };
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::direct::Source;
 use crate::isa::Kernel;
-use crate::multiply::{add_block, add_outer_products, with_rows, with_vectors, zero_block};
+use crate::multiply::{add_block, outer_product, with_rows, with_vectors};
 use crate::parallel::{Shared, for_each_task, piece};
 use crate::simd::{Simd, load_up_to, store_up_to};
 use crate::walk::Walk;
@@ -130,14 +130,12 @@ impl Kernel<f32> for Task<'_> {
                         let fresh = start == self.pixels.start;
                         if vectors < V && R <= width - row {
                             with_vectors!(vectors, FEW => {
-                                let mut block = zero_block::<S, R, FEW>();
-                                add_outer_products(&mut block, count, left, right, columns);
+                                let block = outer_product::<S, R, FEW>(count, left, right, columns);
                                 add_block(&block, sums, *channels, columns, fresh);
                             });
                         } else {
                             with_rows!(R.min(width - row), USED => {
-                                let mut block = zero_block::<S, USED, V>();
-                                add_outer_products(&mut block, count, left, right, columns);
+                                let block = outer_product::<S, USED, V>(count, left, right, columns);
                                 add_block(&block, sums, *channels, columns, fresh);
                             });
                         }

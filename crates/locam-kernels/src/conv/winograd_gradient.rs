@@ -6,7 +6,7 @@ use super::tiles::{Form, POINTS, Tile, TileGrid, TileList};
 use super::transforms;
 use super::winograd::{INPUT_TILES, Image, Layout, transform_inputs};
 use crate::isa::Kernel;
-use crate::multiply::{add_block, add_outer_products, with_rows, zero_block};
+use crate::multiply::{add_block, outer_product, with_rows};
 use crate::parallel::{Shared, for_each_task, piece};
 use crate::simd::{Simd, load_up_to, store_up_to};
 use crate::{Buffer, Element, Extent, Isa};
@@ -218,8 +218,7 @@ impl Kernel<f32> for ProductTask<'_> {
                 let right = |i: usize| gradients.add(place(i) * panels.width).cast_const();
                 let sums = self.sums.get().add((self.position * rows + row) * panels.channels + first);
                 with_rows!(R.min(rows - row), USED => {
-                    let mut block = zero_block::<S, USED, V>();
-                    add_outer_products(&mut block, places.len(), left, right, columns);
+                    let block = outer_product::<S, USED, V>(places.len(), left, right, columns);
                     add_block(&block, sums, panels.channels, columns, fresh);
                 });
             }

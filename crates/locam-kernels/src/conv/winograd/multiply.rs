@@ -4,7 +4,7 @@ use super::{BLOCK, Layout, POSITIONS, Points};
 use crate::conv::tiles::{POINTS, Tile, TileList, sizes};
 use crate::conv::transforms;
 use crate::isa::Kernel;
-use crate::multiply::{add_product, with_rows, zero_block};
+use crate::multiply::{each_row, product, with_rows};
 use crate::parallel::{Shared, piece};
 use crate::simd::Simd;
 use crate::sink::Sink;
@@ -74,14 +74,14 @@ impl<E: Element, K: Sink<E>> MultiplyTask<'_, E, K> {
                     with_rows!(places.len(), USED => {
                         let places: [usize; USED] = std::array::from_fn(|r| places[r] as usize);
                         let rows = places.map(|place| points.add(place * self.layout.tile).cast_const());
-                        let mut sums = zero_block::<S, USED, V>();
-                        add_product(&mut sums, &rows, words, (panel, width * S::PER_WORD));
-                        for (sums, place) in sums.iter().zip(places) {
-                            let to = products.add((place - self.tiles.start) * layout.tile);
-                            for (v, sum) in sums.iter().enumerate() {
+                        let taps = std::iter::once(rows);
+                        let sums = product::<S, USED, V>(taps, words, (panel, width * S::PER_WORD));
+                        each_row!(USED, ROW => {
+                            let to = products.add((places[ROW] - self.tiles.start) * layout.tile);
+                            for (v, sum) in sums[ROW].iter().enumerate() {
                                 sum.store(to.add(v * S::LANES));
                             }
-                        }
+                        });
                     });
                 }
             }
@@ -154,8 +154,13 @@ impl<E: Element, K: Sink<E>> MultiplyTask<'_, E, K> {
                 }
                 for y in 0..tile.y.used {
                     let row: [S; W] = transforms::output::<S, X, W>(std::array::from_fn(|x| columns[x][y]));
+                    let first = corner + y * self.output.width;
+                    if tile.x.used == W {
+                        self.sink.put(std::array::from_fn(|x| (first + x, channel)), count, row);
+                        continue;
+                    }
                     for (x, &value) in row.iter().enumerate().take(tile.x.used) {
-                        self.sink.put(corner + y * self.output.width + x, channel, count, value);
+                        self.sink.put([(first + x, channel)], count, [value]);
                     }
                 }
             }
