@@ -4,7 +4,7 @@ use image::{GenericImageView, ImageReader};
 use locam_core::{Point, Rect, Size};
 use locam_data::{
     ALL_IDB2_SIDE, CellKind, CellType, DataError, Dataset, OpenOptions, Smear, SmearConfig, SmearPlan,
-    StainPreset, WhiteCell, generate, write_smears,
+    StainPreset, WhiteCell, generate, write_smears, write_voc,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -281,4 +281,17 @@ fn fields_have_as_many_white_cells_as_asked_for() {
         let summary = write_smears(&place.path().join(count.to_string()), &plan).unwrap();
         assert_eq!(summary.healthy_cells + summary.blast_cells, 3 * count as usize);
     }
+}
+
+#[test]
+fn fields_of_other_seeds_stay_in_a_list() {
+    let place = tempfile::tempdir().unwrap();
+    let write = |seed: u64, fields: usize| {
+        let plan = SmearPlan { seed, fields, white_cells: Some(1), ..plan() };
+        write_voc(place.path(), &plan.voc_fields(Some("train"))).unwrap();
+        fs::read_to_string(place.path().join("ImageSets/Main/train.txt")).unwrap()
+    };
+    write(1, 2);
+    assert_eq!(write(12, 1), "smear-1-001\nsmear-1-002\nsmear-12-001\n");
+    assert_eq!(write(1, 1), "smear-12-001\nsmear-1-001\n", "the same seed's are replaced");
 }

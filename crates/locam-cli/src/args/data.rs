@@ -75,7 +75,7 @@ Example:
         #[arg(long, value_name = "COUNT")]
         white_cells: Option<u32>,
         /// Write no patches, and the fields with a box around every white cell, of the one class WBC, in Pascal VOC's
-        /// layout, as this part of a data set
+        /// layout, as this part of a data set; what other seeds gave it before stays
         #[arg(long, value_enum, value_name = "SPLIT")]
         boxes: Option<EvaluationSplit>,
     },

@@ -47,11 +47,11 @@ impl SmearPlan {
     }
 }
 
-/// Generates the fields and writes images, boxes and the part's list into `folder`, beside what other parts lie there.
-/// Returns the number of white cells.
+/// Generates the fields and writes images, boxes and the part's list into `folder`, beside what other parts lie there: a list that
+/// is there keeps what has another prefix. Returns the number of white cells.
 ///
 /// # Errors
-/// [`DataError::Write`].
+/// [`DataError::Write`], and [`DataError::Read`] where a list is there that can't be read.
 pub fn write_voc(folder: &Path, part: &VocFields) -> Result<usize, DataError> {
     for name in ["JPEGImages", "Annotations", "ImageSets/Main"] {
         let path = folder.join(name);
@@ -66,11 +66,24 @@ pub fn write_voc(folder: &Path, part: &VocFields) -> Result<usize, DataError> {
         .map(|(index, config)| write_field(folder, &name(index), &generate(config), part.names))
         .collect();
     if let Some(list) = &part.list {
-        let mut names = String::new();
+        let path = folder.join(format!("ImageSets/Main/{list}.txt"));
+        let mut names = others(&path, &format!("{}-", part.prefix))?;
         (0..part.smears.len()).for_each(|index| names.extend([&name(index), "\n"]));
-        replace(&folder.join(format!("ImageSets/Main/{list}.txt")), names.as_bytes())?;
+        replace(&path, names.as_bytes())?;
     }
     Ok(counts?.into_iter().sum())
+}
+
+/// The lines of a list that don't begin so; none where there is no list.
+fn others(list: &Path, prefix: &str) -> Result<String, DataError> {
+    match fs::read_to_string(list) {
+        Ok(lines) => {
+            let others = lines.lines().filter(|line| !line.starts_with(prefix));
+            Ok(others.flat_map(|line| [line, "\n"]).collect())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(source) => Err(DataError::Read { path: list.to_owned(), source }),
+    }
 }
 
 fn write_field(folder: &Path, name: &str, smear: &Smear, names: CellNames) -> Result<usize, DataError> {
