@@ -102,8 +102,11 @@ impl<E: Element> Sink<E> for Forward<E> {
                 }
             }
             if !self.statistics.is_null() {
+                // Sums of one channel after the other stay in a register, as long as no other is written between them.
                 for (&value, (_, channel)) in values.iter().zip(at) {
                     add_to::<S>(self.statistics.add(channel), count, value);
+                }
+                for (&value, (_, channel)) in values.iter().zip(at) {
                     add_to::<S>(self.statistics.add(self.channels + channel), count, value.mul(value));
                 }
             }
@@ -175,10 +178,13 @@ impl Sink<f32> for Backward {
                 }
             }
             if !self.normalized_from.is_null() {
+                // As in `Forward`.
+                for (&value, at) in values.iter().zip(at) {
+                    add_to::<S>(self.sums.add(at.1), count, value);
+                }
                 for (&value, at) in values.iter().zip(at) {
                     let mean: S = load_up_to(self.mean.add(at.1), count);
                     let deviation = load_up_to::<S>(self.normalized_from.add(place(at)), count).sub(mean);
-                    add_to::<S>(self.sums.add(at.1), count, value);
                     add_to::<S>(self.sums.add(self.pitch + at.1), count, value.mul(deviation));
                 }
             }
