@@ -46,7 +46,7 @@ macro_rules! each_row {
     };
     (@ $rows:expr, $r:ident => $body:expr, $($row:literal)*) => {
         $(if $row < $rows {
-            const $r: usize = $row;
+            let $r: usize = $row;
             $body
         })*
     };
@@ -176,12 +176,12 @@ pub(crate) unsafe fn add_block<S: Simd<Stored = f32>, const R: usize, const V: u
     columns: usize,
     fresh: bool,
 ) {
-    each_row!(R, ROW => for (v, &value) in block[ROW].iter().enumerate() {
+    each_row!(R, row => for (v, &value) in block[row].iter().enumerate() {
         let count = columns.saturating_sub(v * S::LANES).min(S::LANES);
         if count > 0 {
             // SAFETY: `count` sums are there.
             unsafe {
-                let at = sums.add(ROW * pitch + v * S::LANES);
+                let at = sums.add(row * pitch + v * S::LANES);
                 let before = if fresh { S::zero() } else { load_up_to(at, count) };
                 store_up_to(before.add(value), at, count);
             }

@@ -200,8 +200,8 @@ impl<E: Element, const R: usize> Product<'_, E, R> {
             }
             let taps = self.rows.iter().map(|pointers| std::array::from_fn(|r| pointers[r.min(R - 1)]));
             let block = product::<S, USED, V>(taps, self.words, (self.weights, self.pitch));
-            each_row!(USED, ROW => if let Some(&pixel) = self.outputs.get(ROW) {
-                put_row(&block[ROW], pixel, self.channel, channels, sink);
+            each_row!(USED, row => if let Some(&pixel) = self.outputs.get(row) {
+                put_row(&block[row], pixel, self.channel, channels, sink);
             });
         }
     }

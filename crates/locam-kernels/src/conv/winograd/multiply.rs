@@ -76,9 +76,9 @@ impl<E: Element, K: Sink<E>> MultiplyTask<'_, E, K> {
                         let rows = places.map(|place| points.add(place * self.layout.tile).cast_const());
                         let taps = std::iter::once(rows);
                         let sums = product::<S, USED, V>(taps, words, (panel, width * S::PER_WORD));
-                        each_row!(USED, ROW => {
-                            let to = products.add((places[ROW] - self.tiles.start) * layout.tile);
-                            for (v, sum) in sums[ROW].iter().enumerate() {
+                        each_row!(USED, row => {
+                            let to = products.add((places[row] - self.tiles.start) * layout.tile);
+                            for (v, sum) in sums[row].iter().enumerate() {
                                 sum.store(to.add(v * S::LANES));
                             }
                         });
