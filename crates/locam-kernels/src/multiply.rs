@@ -176,17 +176,19 @@ pub(crate) unsafe fn add_block<S: Simd<Stored = f32>, const R: usize, const V: u
     columns: usize,
     fresh: bool,
 ) {
-    each_row!(R, row => for (v, &value) in block[row].iter().enumerate() {
-        let count = columns.saturating_sub(v * S::LANES).min(S::LANES);
-        if count > 0 {
-            // SAFETY: `count` sums are there.
-            unsafe {
-                let at = sums.add(row * pitch + v * S::LANES);
-                let before = if fresh { S::zero() } else { load_up_to(at, count) };
-                store_up_to(before.add(value), at, count);
+    for (r, row) in block.iter().enumerate() {
+        for (v, &value) in row.iter().enumerate() {
+            let count = columns.saturating_sub(v * S::LANES).min(S::LANES);
+            if count > 0 {
+                // SAFETY: `count` sums are there.
+                unsafe {
+                    let at = sums.add(r * pitch + v * S::LANES);
+                    let before = if fresh { S::zero() } else { load_up_to(at, count) };
+                    store_up_to(before.add(value), at, count);
+                }
             }
         }
-    });
+    }
 }
 
 /// A block of zeros.

@@ -200,9 +200,17 @@ impl<E: Element, const R: usize> Product<'_, E, R> {
             }
             let taps = self.rows.iter().map(|pointers| std::array::from_fn(|r| pointers[r.min(R - 1)]));
             let block = product::<S, USED, V>(taps, self.words, (self.weights, self.pitch));
-            each_row!(USED, row => if let Some(&pixel) = self.outputs.get(row) {
-                put_row(&block[row], pixel, self.channel, channels, sink);
-            });
+            if self.channel + V * S::LANES <= channels {
+                each_row!(USED, row => if let Some(&pixel) = self.outputs.get(row) {
+                    sink.put(std::array::from_fn(|v| (pixel, self.channel + v * S::LANES)), S::LANES, block[row]);
+                });
+                return;
+            }
+            // A copy, or the block would be written to memory above as well.
+            let copy = block;
+            for (sums, &pixel) in copy.iter().zip(self.outputs) {
+                put_first(sums, pixel, self.channel, channels, sink);
+            }
         }
     }
 }
@@ -212,18 +220,13 @@ impl<E: Element, const R: usize> Product<'_, E, R> {
 /// # Safety
 /// As [`Simd`] and [`Sink::put`].
 #[inline(always)]
-pub(crate) unsafe fn put_row<S: Simd, K: Sink<S::Stored>, const V: usize>(
+unsafe fn put_first<S: Simd, K: Sink<S::Stored>, const V: usize>(
     sums: &[S; V],
     pixel: usize,
     first_channel: usize,
     channels: usize,
     sink: &mut K,
 ) {
-    if first_channel + V * S::LANES <= channels {
-        let at = std::array::from_fn(|v| (pixel, first_channel + v * S::LANES));
-        // SAFETY: the channels are there.
-        return unsafe { sink.put(at, S::LANES, *sums) };
-    }
     for (v, &value) in sums.iter().enumerate() {
         let channel = first_channel + v * S::LANES;
         if channel < channels {

@@ -154,13 +154,8 @@ impl<E: Element, K: Sink<E>> MultiplyTask<'_, E, K> {
                 }
                 for y in 0..tile.y.used {
                     let row: [S; W] = transforms::output::<S, X, W>(std::array::from_fn(|x| columns[x][y]));
-                    let first = corner + y * self.output.width;
-                    if tile.x.used == W {
-                        self.sink.put(std::array::from_fn(|x| (first + x, channel)), count, row);
-                        continue;
-                    }
                     for (x, &value) in row.iter().enumerate().take(tile.x.used) {
-                        self.sink.put([(first + x, channel)], count, [value]);
+                        self.sink.put([(corner + y * self.output.width + x, channel)], count, [value]);
                     }
                 }
             }
