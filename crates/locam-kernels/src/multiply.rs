@@ -5,35 +5,27 @@ use crate::simd::{Simd, load_up_to, store_up_to};
 /// Sums of `R` rows by `V` vectors of columns.
 pub(crate) type Block<S, const R: usize, const V: usize> = [[S; V]; R];
 
-/// Calls `$body` with the constant `$r` set to `$rows`, which is at most 6.
-macro_rules! with_rows {
-    ($rows:expr, $r:ident => $body:expr) => {
-        match $rows {
-            1 => {
-                const $r: usize = 1;
+/// Evaluates `$body` with the constant `$constant` set to `$value`: one of those listed, or else the last.
+macro_rules! with_constant {
+    ($value:expr, $constant:ident => $body:expr, $($listed:literal)* else $last:literal) => {
+        match $value {
+            $($listed => {
+                const $constant: usize = $listed;
                 $body
-            }
-            2 => {
-                const $r: usize = 2;
-                $body
-            }
-            3 => {
-                const $r: usize = 3;
-                $body
-            }
-            4 => {
-                const $r: usize = 4;
-                $body
-            }
-            5 => {
-                const $r: usize = 5;
-                $body
-            }
+            })*
             _ => {
-                const $r: usize = 6;
+                const $constant: usize = $last;
                 $body
             }
         }
+    };
+}
+pub(crate) use with_constant;
+
+/// Evaluates `$body` with the constant `$r` set to `$rows`, which is at most 6.
+macro_rules! with_rows {
+    ($rows:expr, $r:ident => $body:expr) => {
+        $crate::multiply::with_constant!($rows, $r => $body, 1 2 3 4 5 else 6)
     };
 }
 pub(crate) use with_rows;
@@ -53,23 +45,10 @@ macro_rules! each_row {
 }
 pub(crate) use each_row;
 
-/// Calls `$body` with the constant `$v` set to `$vectors`, which is below the vectors of a panel (at most 4).
+/// Evaluates `$body` with the constant `$v` set to `$vectors`, which is below the vectors of a panel (at most 4).
 macro_rules! with_vectors {
     ($vectors:expr, $v:ident => $body:expr) => {
-        match $vectors {
-            1 => {
-                const $v: usize = 1;
-                $body
-            }
-            2 => {
-                const $v: usize = 2;
-                $body
-            }
-            _ => {
-                const $v: usize = 3;
-                $body
-            }
-        }
+        $crate::multiply::with_constant!($vectors, $v => $body, 1 2 else 3)
     };
 }
 pub(crate) use with_vectors;
