@@ -99,9 +99,10 @@ pub(crate) struct SettingArgs {
     #[arg(long)]
     pub(crate) normalization: Option<String>,
     /// How training patches are changed at random: the preset microscopy, photo, characters or none, or single changes
-    /// separated by commas: flips, turns, rotation, tilt, scale, shift, stain, colour, light, blur, noise, jpeg,
-    /// cut-out, and mixup and cutmix, which blend the patches of a batch in pairs with their classes and are in no
-    /// preset [default: none]
+    /// separated by commas: flips, turns, rotation, tilt, scale (0.6 to 1.7), zoom (0.8 to 1.25), shift, stain, colour,
+    /// light, blur, noise, jpeg, cut-out, and mixup and cutmix, which blend the patches of a batch in pairs with their
+    /// classes and are in no preset. A minus leaves one out: microscopy,-scale for images that come at one scale
+    /// [default: none]
     #[arg(long, value_name = "PRESET")]
     pub(crate) augment: Option<String>,
     /// Mirror training patches at random, whatever --augment says

@@ -7,6 +7,8 @@ use crate::View;
 
 /// Objects come out between so many times smaller and so many times larger.
 const SCALES: [f32; 2] = [0.6, 1.7];
+/// The same where images are brought to one scale: about what that leaves open.
+const ZOOMS: [f32; 2] = [0.8, 1.25];
 /// The most that the patch's middle moves along each axis, as a part of its side.
 const MOST_SHIFT: f32 = 0.15;
 /// The most that an object with an up and a down is tilted, in radians.
@@ -29,14 +31,17 @@ impl Warp {
     /// The one drawn for a patch; `None` where nothing but a symmetry of the square is wanted.
     pub(super) fn random(augment: Augment, key: [u64; 3]) -> Option<Self> {
         let draw = |change| augment.has(change).then(|| Draw::new(key, Some(change)));
-        let [turn, tilt, scale, shift] =
-            [Change::Rotation, Change::Tilt, Change::Scale, Change::Shift].map(draw);
-        if [&turn, &tilt, &scale, &shift].iter().all(|draw| draw.is_none()) {
+        let [turn, tilt, shift] = [Change::Rotation, Change::Tilt, Change::Shift].map(draw);
+        // Zooming is scaling by less: the wider of the two counts, and both have one stream of numbers.
+        let sizes = [(Change::Scale, SCALES), (Change::Zoom, ZOOMS)];
+        let sizes = sizes.into_iter().find(|(change, _)| augment.has(*change)).map(|(_, sizes)| sizes);
+        if turn.is_none() && tilt.is_none() && shift.is_none() && sizes.is_none() {
             return None;
         }
         let turn = turn.map_or(0.0, |mut draw| draw.between(0.0, std::f32::consts::TAU));
         let angle = turn + tilt.map_or(0.0, |mut draw| draw.between(-MOST_TILT, MOST_TILT));
-        let reduction = 1.0 / scale.map_or(1.0, |mut draw| draw.factor(SCALES[0], SCALES[1]));
+        let mut size = Draw::new(key, Some(Change::Scale));
+        let reduction = 1.0 / sizes.map_or(1.0, |[low, high]| size.factor(low, high));
         let shift =
             shift.map_or([0.0; 2], |mut draw| [(); 2].map(|()| draw.between(-MOST_SHIFT, MOST_SHIFT)));
         let (sine, cosine) = angle.sin_cos();
@@ -142,17 +147,20 @@ mod tests {
 
     #[test]
     fn scales_and_shifts_stay_within_their_ranges() {
-        let augment: Augment = "scale,shift".parse().unwrap();
-        let mut reductions: Vec<f32> = Vec::new();
-        for index in 0..400 {
-            let warp = Warp::random(augment, [1, 2, index]).unwrap();
-            assert!(warp.shift.iter().all(|shift| shift.abs() <= MOST_SHIFT));
-            assert!((warp.matrix[0][0] - warp.reduction).abs() < 1e-6 && warp.matrix[0][1].abs() < 1e-6);
-            reductions.push(warp.reduction);
+        for (words, [small, large]) in
+            [("scale,shift", SCALES), ("zoom,shift", ZOOMS), ("scale,zoom,shift", SCALES)]
+        {
+            let augment: Augment = words.parse().unwrap();
+            let (mut least, mut most) = (f32::MAX, 0.0_f32);
+            for index in 0..400 {
+                let warp = Warp::random(augment, [1, 2, index]).unwrap();
+                assert!(warp.shift.iter().all(|shift| shift.abs() <= MOST_SHIFT));
+                assert!((warp.matrix[0][0] - warp.reduction).abs() < 1e-6 && warp.matrix[0][1].abs() < 1e-6);
+                (least, most) = (least.min(1.0 / warp.reduction), most.max(1.0 / warp.reduction));
+            }
+            assert!((small * 0.999..small * 1.03).contains(&least), "{words}: {least}");
+            assert!((large * 0.97..large * 1.001).contains(&most), "{words}: {most}");
         }
-        let least = reductions.iter().copied().fold(f32::MAX, f32::min);
-        let most = reductions.iter().copied().fold(0.0, f32::max);
-        assert!((1.0 / 1.7..0.62).contains(&least) && (1.6..=1.0 / 0.6).contains(&most), "{least} {most}");
     }
 
     #[test]

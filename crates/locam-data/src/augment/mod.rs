@@ -58,16 +58,19 @@ pub enum Change {
     MixUp,
     /// Puts a box of another patch of the batch into a patch, with its part of the class (Yun et al., 2019).
     CutMix,
+    /// Makes objects 0.8 to 1.25 times as large, where images are brought to one scale; nothing beside `Scale`.
+    Zoom,
 }
 
 impl Change {
     /// Every change with its word.
-    pub const ALL: [(&'static str, Self); 15] = [
+    pub const ALL: [(&'static str, Self); 16] = [
         ("flips", Self::Flips),
         ("turns", Self::Turns),
         ("rotation", Self::Rotation),
         ("tilt", Self::Tilt),
         ("scale", Self::Scale),
+        ("zoom", Self::Zoom),
         ("shift", Self::Shift),
         ("stain", Self::Stain),
         ("colour", Self::Colour),
@@ -82,7 +85,7 @@ impl Change {
 }
 
 /// Which random changes are made to training patches: as text a preset's name, or the words of [`Change::ALL`]
-/// separated by commas.
+/// separated by commas. A minus takes back what stands before it: `microscopy,-scale`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Augment {
@@ -136,6 +139,7 @@ impl Augment {
         self.has(Change::Rotation)
             || self.has(Change::Tilt)
             || self.has(Change::Scale)
+            || self.has(Change::Zoom)
             || self.has(Change::Shift)
     }
 
@@ -193,6 +197,7 @@ impl FromStr for Augment {
     fn from_str(text: &str) -> Result<Self, DataError> {
         let mut all = Self::NONE;
         for word in text.split(',').map(str::trim) {
+            let (word, made) = word.strip_prefix('-').map_or((word, true), |rest| (rest, false));
             let preset = Self::PRESETS.iter().find(|(name, _)| *name == word).map(|(_, augment)| *augment);
             let change = Change::ALL.iter().find(|(name, _)| *name == word);
             let Some(one) = preset.or(change.map(|(_, change)| Self::of(&[*change]))) else {
@@ -200,7 +205,7 @@ impl FromStr for Augment {
                 let changes = Change::ALL.map(|(name, _)| name).join(", ");
                 return Err(DataError::UnknownChange { name: word.to_owned(), presets, changes });
             };
-            all.changes |= one.changes;
+            all.changes = if made { all.changes | one.changes } else { all.changes & !one.changes };
         }
         Ok(all)
     }
@@ -336,6 +341,11 @@ mod tests {
             assert_eq!(words.parse::<Augment>().unwrap().to_string(), words);
         }
         assert_eq!(" turns , flips".parse::<Augment>().unwrap().to_string(), "flips,turns");
+        let without = "microscopy,-scale,zoom".parse::<Augment>().unwrap();
+        let microscopy = "microscopy".parse::<Augment>().unwrap();
+        assert_eq!(without, microscopy.with(Change::Scale, false).with(Change::Zoom, true));
+        assert_eq!("photo,-photo".parse::<Augment>().unwrap(), Augment::NONE);
+        assert!("microscopy,-scales".parse::<Augment>().unwrap_err().to_string().contains("`scales`"));
         let message = "flip".parse::<Augment>().unwrap_err().to_string();
         assert!(message.contains("microscopy, photo") && message.contains("flips, turns"), "{message}");
     }
