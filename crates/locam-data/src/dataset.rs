@@ -1,4 +1,4 @@
-use crate::Layout;
+use crate::{DataError, Layout};
 use locam_core::{ClassId, Shape};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -87,6 +87,42 @@ impl Dataset {
     pub fn holds_patches(&self) -> bool {
         self.items.iter().all(|item| matches!(item.label, Label::Class(_)))
     }
+
+    /// The class of a name.
+    ///
+    /// # Errors
+    /// [`DataError::Unfit`] where the data have no such class.
+    pub fn class_named(&self, name: &str) -> Result<ClassId, DataError> {
+        let place = self.classes.iter().position(|known| known == name);
+        place.map(ClassId).ok_or_else(|| DataError::Unfit {
+            path: self.root.clone(),
+            reason: format!("it has no class `{name}`; its classes are {}", self.classes.join(", ")),
+        })
+    }
+
+    /// Keeps only patches and objects of these classes, which become the data's classes, in this order. Data that
+    /// annotate no object at all can be asked for any class.
+    ///
+    /// # Errors
+    /// [`DataError::Unfit`] where the data have classes, and not these.
+    pub fn keep_classes(&mut self, names: &[String]) -> Result<(), DataError> {
+        let asked = names.iter().filter(|_| !self.classes.is_empty());
+        let kept = asked.map(|name| self.class_named(name)).collect::<Result<Vec<_>, _>>()?;
+        let keep = |class: &mut ClassId| {
+            let place = kept.iter().position(|known| known == class);
+            *class = place.map_or(*class, ClassId);
+            place.is_some()
+        };
+        self.items.retain_mut(|item| match &mut item.label {
+            Label::Class(class) => keep(class),
+            Label::Objects(objects) => {
+                objects.retain_mut(|object| keep(&mut object.class));
+                true
+            }
+        });
+        self.classes = names.to_vec();
+        Ok(())
+    }
 }
 
 /// A square window of an image, in its pixels. It may reach over the border, where the border pixel is repeated.
@@ -113,4 +149,56 @@ pub struct Patch {
     pub class: ClassId,
     /// Its part of the data set.
     pub split: Split,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use locam_core::{Point, Rect};
+
+    fn data(classes: &[&str], labels: Vec<Label>) -> Dataset {
+        let item =
+            |(place, label)| Item { path: format!("{place}.png").into(), label, split: None, group: None };
+        Dataset {
+            root: "data".into(),
+            layout: Layout::Voc,
+            classes: classes.iter().map(|&name| name.to_owned()).collect(),
+            items: labels.into_iter().enumerate().map(item).collect(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn object(class: usize) -> Object {
+        Object { class: ClassId(class), shape: Shape::Box(Rect::around(Point::new(5.0, 5.0), 2.0, 2.0)) }
+    }
+
+    #[test]
+    fn kept_classes_are_numbered_anew_and_images_stay() {
+        let fields =
+            vec![Label::Objects(vec![object(0), object(2), object(1)]), Label::Objects(vec![object(1)])];
+        let patches = vec![Label::Class(ClassId(1)), Label::Class(ClassId(2))];
+        let mut data = data(&["platelet", "red", "white"], [fields, patches].concat());
+        data.keep_classes(&["white".to_owned(), "platelet".to_owned()]).unwrap();
+        assert_eq!(data.classes, ["white", "platelet"]);
+        let labels: Vec<_> = data.items.into_iter().map(|item| item.label).collect();
+        assert_eq!(
+            labels,
+            [
+                Label::Objects(vec![object(1), object(0)]),
+                Label::Objects(Vec::new()),
+                Label::Class(ClassId(0))
+            ]
+        );
+    }
+
+    #[test]
+    fn classes_that_are_not_there_are_named_unless_nothing_is() {
+        let names = ["whites".to_owned()];
+        let mut annotated = data(&["platelet", "white"], vec![Label::Objects(vec![object(1)])]);
+        let error = annotated.keep_classes(&names).unwrap_err().to_string();
+        assert!(error.contains("`whites`") && error.contains("platelet, white"), "{error}");
+        let mut empty = data(&[], vec![Label::Objects(Vec::new())]);
+        empty.keep_classes(&names).unwrap();
+        assert_eq!((empty.classes.len(), empty.items.len()), (1, 1));
+    }
 }

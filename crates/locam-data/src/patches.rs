@@ -124,14 +124,7 @@ pub fn plan_patches(data: &Dataset, plan: &PatchPlan) -> Result<PatchSet, DataEr
 /// The data's classes that are wanted, in the data's order.
 fn wanted_classes(data: &Dataset, plan: &PatchPlan) -> Result<Vec<ClassId>, DataError> {
     let Some(names) = &plan.classes else { return Ok((0..data.classes.len()).map(ClassId).collect()) };
-    let mut wanted = Vec::new();
-    for name in names {
-        let place = data.classes.iter().position(|known| known == name).ok_or_else(|| DataError::Unfit {
-            path: data.root.clone(),
-            reason: format!("it has no class `{name}`; its classes are {}", data.classes.join(", ")),
-        })?;
-        wanted.push(ClassId(place));
-    }
+    let mut wanted = names.iter().map(|name| data.class_named(name)).collect::<Result<Vec<_>, _>>()?;
     wanted.sort_unstable();
     wanted.dedup();
     Ok(wanted)

@@ -138,7 +138,7 @@ impl Fault {
         match self {
             Self::Image(_) => "name an image that is not in the data",
             Self::Ambiguous(_) => "name an image of which the data have several; give more of its path",
-            Self::Class(_) => "have a class that the data don't annotate",
+            Self::Class(_) => "have a class that is not compared",
             Self::NoClass => "have no class, and the data have more than one",
             Self::Score => "have a score that is no number",
             Self::NoScore => "have no score: they count as equally sure",

@@ -49,6 +49,9 @@ pub(crate) struct EvaluateArgs {
     /// Compare what another program found, instead of searching with a model
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub(crate) predictions: Option<PathBuf>,
+    /// With predictions: the classes to compare, separated by commas [default: all that the data annotate]
+    #[arg(long, requires = "predictions", value_delimiter = ',', value_name = "NAMES")]
+    pub(crate) classes: Option<Vec<String>>,
     /// With predictions: the score from which one counts, as scores stand in the file [default: all]
     #[arg(long, requires = "predictions", allow_hyphen_values = true, value_parser = parse_score)]
     pub(crate) threshold: Option<f64>,

@@ -66,8 +66,9 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
         EvaluationSplit::All => None,
     };
     args.out.as_deref().map(check_folder).transpose()?;
-    let data = open_data(&args.truth.data, &args.truth.data_args)?;
+    let mut data = open_data(&args.truth.data, &args.truth.data_args)?;
     if let Some(predictions) = &args.predictions {
+        args.classes.as_deref().map(|names| data.keep_classes(names)).transpose()?;
         return evaluate_predictions(args, predictions, &data, split);
     }
     let locator = open_locator(&args.truth.locator, ChannelChoice::Strongest(PANEL_CHANNELS), None)?;

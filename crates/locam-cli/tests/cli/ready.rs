@@ -42,6 +42,42 @@ fn what_is_found_where_nothing_is_counts_as_false_alarms() {
 }
 
 #[test]
+fn predictions_are_compared_class_by_class_even_where_no_object_is() {
+    let place = Workplace::new();
+    let smears = ["data", "smears", "--out", "empty", "--fields", "2", "--size", "900x700"];
+    place.ok(&[&smears[..], &["--boxes", "test", "--white-cells", "0"]].concat());
+    let field =
+        std::fs::read_dir(place.path("empty/JPEGImages")).unwrap().next().unwrap().unwrap().file_name();
+    let rows = ["WBC", "debris"].map(|class| format!("{},{class},0.9,40,40,80,80\n", field.display()));
+    let header = "image,class,score,left,top,right,bottom\n";
+    std::fs::write(place.path("found.csv"), [header, &rows[0], &rows[1]].concat()).unwrap();
+    std::fs::write(place.path("nothing.csv"), header).unwrap();
+
+    let compared = |file: &str| {
+        let words = ["evaluate", "empty", "--predictions", file, "--classes", "WBC", "--json"];
+        let (json, told) = place.ok(&words);
+        let figures: serde_json::Value = serde_json::from_str(json.trim()).unwrap();
+        assert_eq!(figures["classes"].as_array().unwrap().len(), 1, "{json}");
+        let class = &figures["classes"][0];
+        (class["false_alarms"].clone(), class["empty"]["images"].clone(), told)
+    };
+    let (false_alarms, images, told) = compared("found.csv");
+    assert_eq!((false_alarms, images), (1.into(), 2.into()));
+    assert!(
+        told.contains("1 of its predictions have a class that is not compared") && told.contains("debris")
+    );
+    let (false_alarms, images, told) = compared("nothing.csv");
+    assert_eq!((false_alarms, images, told.as_str()), (0.into(), 2.into(), ""));
+
+    let smears =
+        ["data", "smears", "--out", "cells", "--fields", "1", "--size", "900x700", "--boxes", "test"];
+    place.ok(&smears);
+    let words = ["evaluate", "cells", "--predictions", "nothing.csv", "--classes", "wbc"];
+    let (code, _, message) = place.run(&words);
+    assert!(code == 1 && message.contains("no class `wbc`; its classes are WBC"), "{message}");
+}
+
+#[test]
 fn the_ready_model_can_not_be_calibrated() {
     let place = Workplace::new();
     let (code, _, message) = place.run(&["calibrate", "nowhere"]);

@@ -78,7 +78,7 @@ fn faults_are_counted_by_kind_and_name_the_first() {
         messages,
         [
             "1 of its predictions have a box without area; the first: line 7",
-            "1 of its predictions have a class that the data don't annotate; the first: `blast`, line 6",
+            "1 of its predictions have a class that is not compared; the first: `blast`, line 6",
             "1 of its predictions have a score that is no number; the first: line 2",
             "1 of its predictions have coordinates that are no numbers; the first: line 8",
             "1 of its predictions name an image of which the data have several; give more of its path; the first: \

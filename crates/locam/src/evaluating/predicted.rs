@@ -18,7 +18,7 @@ pub struct PredictionOptions {
     pub radius: Option<f64>,
 }
 
-/// The figures of predictions on some images of a data set, per class that either has.
+/// The figures of predictions on some images of a data set, per class that either has there; of a single class always.
 ///
 /// # Errors
 /// Objects that are known by points alone, without a radius; a threshold or radius that makes no sense.
@@ -39,7 +39,7 @@ pub fn prediction_figures(
             .map(|image| if are_probabilities { in_log_odds(image) } else { image })
             .collect();
         let seen = images.iter().any(|image| !image.truths.is_empty() || !image.candidates.is_empty());
-        seen.then(|| ClassFigures {
+        (seen || data.classes.len() == 1).then(|| ClassFigures {
             threshold: options.threshold,
             ..class_figures(name, &images, are_probabilities, &resamples)
         })
