@@ -67,7 +67,7 @@ measured() {
   done
   awk 'NR == 1 || FNR > 1' "$found"-?/regions.csv > "$found.csv"
   locam evaluate --predictions "$found.csv" "$run/$set" --classes WBC --split test |
-    sed -n "s/^  $figure  *\([0-9.]* ([^)]*)\).*/\1/p" | head -n 1
+    sed -n "s/^  $figure  *\([0-9.]* ([^)]*)\).*/\1/p"
 }
 row() {
   local cells="| $1 |"

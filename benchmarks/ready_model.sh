@@ -3,7 +3,7 @@
 # magnifications, then on the train list of BCCD beside generated fields with and without white cells. Threshold, contour,
 # probabilities and displacement are chosen on BCCD's val list beside more of these, and its test list is looked at once.
 # Then the second training in five folds: each of five models is trained without a fifth of BCCD's train list, and searches that fifth
-# and generated fields of its own. Writes both tables into docs/results.md. Needs the data in $LOCAM_SHARED (default ../shared).
+# and generated fields of its own. Writes all tables into docs/results.md. Needs the data in $LOCAM_SHARED (default ../shared).
 #
 #   benchmarks/ready_model.sh [RUN_FOLDER] [MODEL_FOLDER]
 #
@@ -40,7 +40,7 @@ done
 recipe="--classes WBC --arch mobilenet_v2 --patch-size 128 --schedule cosine --weight-decay 0.0001 --warmup-epochs 1"
 locam train "$run/generated" $recipe --window 128 --background 18 --augment microscopy \
   --epochs 8 --learning-rate 0.05 --out "$run/first"
-# DATA RUN MODEL
+# The second training: on which data, into which run, and the folder of the model that comes of it.
 second() {
   locam train "$1" $recipe --window 224 --background 3 \
     --augment microscopy,-scale,zoom --weights "$run/first/best/model.safetensors" --epochs 12 --learning-rate 0.01 \

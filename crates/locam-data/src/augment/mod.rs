@@ -130,8 +130,11 @@ impl Augment {
     /// The same with or without a change.
     #[must_use]
     pub const fn with(self, change: Change, made: bool) -> Self {
-        let bit = 1 << change as u16;
-        Self { changes: if made { self.changes | bit } else { self.changes & !bit } }
+        self.with_all(Self::of(&[change]), made)
+    }
+
+    const fn with_all(self, other: Self, made: bool) -> Self {
+        Self { changes: if made { self.changes | other.changes } else { self.changes & !other.changes } }
     }
 
     /// Whether patches come to show what lies around them.
@@ -205,7 +208,7 @@ impl FromStr for Augment {
                 let changes = Change::ALL.map(|(name, _)| name).join(", ");
                 return Err(DataError::UnknownChange { name: word.to_owned(), presets, changes });
             };
-            all.changes = if made { all.changes | one.changes } else { all.changes & !one.changes };
+            all = all.with_all(one, made);
         }
         Ok(all)
     }
