@@ -23,6 +23,17 @@ pub(crate) const fn position<const N: usize>(point: usize) -> usize {
     if N == POINTS || point < 4 { point } else { 5 }
 }
 
+/// What lies across columns, at one place of each. A loop and no closure, so that it is compiled with its caller's instruction
+/// set.
+#[inline(always)]
+pub(crate) fn across<S: Copy, const Y: usize, const X: usize>(columns: &[[S; Y]; X], y: usize) -> [S; X] {
+    let mut row = [columns[0][y]; X];
+    for (value, column) in row.iter_mut().zip(columns) {
+        *value = column[y];
+    }
+    row
+}
+
 /// Input pixels to points: B^T d. `N` is 6 or 5.
 #[inline(always)]
 pub(crate) unsafe fn input<S: Simd, const N: usize>(d: [S; N]) -> [S; N] {

@@ -3,7 +3,7 @@
 
 use super::gradient::GradientWorkspace;
 use super::tiles::{Form, POINTS, Tile, TileGrid, TileList};
-use super::transforms;
+use super::transforms::{self, across};
 use super::winograd::{INPUT_TILES, Image, Layout, transform_inputs};
 use crate::isa::Kernel;
 use crate::multiply::{add_block, outer_product, with_rows};
@@ -158,19 +158,15 @@ impl GradientTask<'_> {
             unsafe {
                 let mut columns = [[S::zero(); Y]; W];
                 for (x, column) in columns.iter_mut().enumerate().take(tile.x.used) {
-                    let pixels: [S; H] = std::array::from_fn(|y| {
-                        if y < tile.y.used {
-                            let at = (corner + y * width + x) * channels + channel;
-                            load_up_to(self.gradient.as_ptr().add(at), count)
-                        } else {
-                            S::zero()
-                        }
-                    });
+                    let mut pixels = [S::zero(); H];
+                    for (y, pixel) in pixels.iter_mut().enumerate().take(tile.y.used) {
+                        let at = (corner + y * width + x) * channels + channel;
+                        *pixel = load_up_to(self.gradient.as_ptr().add(at), count);
+                    }
                     *column = transforms::output_adjoint(pixels);
                 }
                 for y in 0..Y {
-                    let row: [S; X] =
-                        transforms::output_adjoint::<S, X, W>(std::array::from_fn(|x| columns[x][y]));
+                    let row: [S; X] = transforms::output_adjoint::<S, X, W>(across(&columns, y));
                     for (x, value) in row.into_iter().enumerate() {
                         let position = POINTS * transforms::position::<Y>(y) + transforms::position::<X>(x);
                         let at = self.panels.at(position, place, channel);
@@ -263,12 +259,15 @@ impl FinishTask<'_> {
                 unsafe {
                     let mut half = [[S::zero(); T]; POINTS];
                     for (x, half) in half.iter_mut().enumerate() {
-                        *half = transforms::weights_adjoint(std::array::from_fn(|y| {
-                            load_up_to(self.sums.as_ptr().add((POINTS * y + x) * matrix + at), count)
-                        }));
+                        let mut points = [S::zero(); POINTS];
+                        for (y, point) in points.iter_mut().enumerate() {
+                            *point =
+                                load_up_to(self.sums.as_ptr().add((POINTS * y + x) * matrix + at), count);
+                        }
+                        *half = transforms::weights_adjoint(points);
                     }
                     for y in 0..T {
-                        let taps: [S; T] = transforms::weights_adjoint(std::array::from_fn(|x| half[x][y]));
+                        let taps: [S; T] = transforms::weights_adjoint(across(&half, y));
                         for (x, value) in taps.into_iter().enumerate() {
                             if let Some((place, channel)) = self.form.place(row, y, x, self.channels) {
                                 let at = (place * self.channels + channel) * self.columns + column;

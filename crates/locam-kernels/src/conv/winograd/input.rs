@@ -2,7 +2,7 @@
 
 use super::{Layout, POSITIONS};
 use crate::conv::tiles::{Form, POINTS, Tile, TileList};
-use crate::conv::transforms;
+use crate::conv::transforms::{self, across};
 use crate::isa::Kernel;
 use crate::parallel::{Shared, for_each_task, piece};
 use crate::simd::{Simd, prefetch, read_up_to, write_up_to};
@@ -92,61 +92,75 @@ impl<E: Element> InputTask<'_, E> {
                 for first in 0..stride {
                     let pixels = self.pixels::<Y, X>(tile, first, pairs);
                     for channel in (0..channels).step_by(S::LANES) {
-                        let count = count(channel);
-                        let read = |y: usize, x: usize| read_up_to::<S>(pixels[y][x].add(channel), count);
-                        self.transform::<S, Y, X>(place, first * channels + channel, count, read);
+                        let at = |y: usize, x: usize| pixels[y][x].wrapping_add(channel);
+                        self.transform::<S, Y, X>(
+                            place,
+                            first * channels + channel,
+                            count(channel),
+                            at,
+                            None,
+                        );
                     }
                 }
                 return;
             };
             if stride == 2 && 2 * channels <= S::LANES {
-                let read = |y: usize, x: usize| {
-                    let upper = corner.add(2 * y * width + x * channels);
-                    S::read_two(upper, upper.add(width), channels)
-                };
-                self.transform::<S, Y, X>(place, 0, 2 * channels, read);
+                let at = |y: usize, x: usize| corner.wrapping_add(2 * y * width + x * channels);
+                self.transform::<S, Y, X>(place, 0, 2 * channels, at, Some(width));
                 return;
             }
             // No hardware foresees that the next tile lies beside this one; it shares the first columns of a 3x3 window.
             let next = self.list.tiles.get(place + 1).and_then(|&next| self.corner::<Y, X>(next));
             for first in 0..stride {
                 for channel in (0..channels).step_by(S::LANES) {
-                    let (from, count) = (first * width + channel, count(channel));
+                    let from = first * width + channel;
                     let next = next.map(|next| next.wrapping_add(from));
-                    let read = |y: usize, x: usize| {
+                    let at = |y: usize, x: usize| {
                         let at = stride * y * width + x * channels;
                         if let (Some(next), 2..) = (next, x) {
                             prefetch(next.wrapping_add(at));
                         }
-                        read_up_to::<S>(corner.add(from + at), count)
+                        corner.wrapping_add(from + at)
                     };
-                    self.transform::<S, Y, X>(place, first * channels + channel, count, read);
+                    self.transform::<S, Y, X>(place, first * channels + channel, count(channel), at, None);
                 }
             }
         }
     }
 
-    /// Turns `count` channels of a tile, read place by place, into points from `row` on.
+    /// Turns `count` channels of a tile into points from `row` on. Those of its pixel (y, x) lie `at` there; where `second`
+    /// is given, half of them lie that much further on.
+    ///
+    /// Vectors are read here and not in the closure: what isn't inlined by force is compiled without the instruction
+    /// set, and each of its instructions may become a call.
     ///
     /// # Safety
-    /// As [`Simd`]; the layout has room for them at all positions of the tile.
+    /// As [`Simd`]; the pixels have so many channels, and the layout has room for them at all positions of the tile.
     #[inline(always)]
     unsafe fn transform<S: Simd<Stored = E>, const Y: usize, const X: usize>(
         &self,
         place: usize,
         row: usize,
         count: usize,
-        read: impl Fn(usize, usize) -> S,
+        at: impl Fn(usize, usize) -> *const E,
+        second: Option<usize>,
     ) {
         // SAFETY: the caller's.
         unsafe {
             let mut columns = [[S::zero(); Y]; X];
             for (x, column) in columns.iter_mut().enumerate() {
-                *column = transforms::input(std::array::from_fn(|y| read(y, x)));
+                for (y, value) in column.iter_mut().enumerate() {
+                    let at = at(y, x);
+                    *value = match second {
+                        Some(second) => S::read_two(at, at.add(second), count / 2),
+                        None => read_up_to(at, count),
+                    };
+                }
+                *column = transforms::input(*column);
             }
             let points = self.points.get().add(place * self.layout.tile + row);
             for y in 0..Y {
-                let row: [S; X] = transforms::input(std::array::from_fn(|x| columns[x][y]));
+                let row: [S; X] = transforms::input(across(&columns, y));
                 for (x, value) in row.into_iter().enumerate() {
                     let position = POINTS * transforms::position::<Y>(y) + transforms::position::<X>(x);
                     write_up_to(value, points.add(position * self.layout.position), count);

@@ -2,7 +2,7 @@
 
 use super::{BLOCK, Layout, POSITIONS, Points};
 use crate::conv::tiles::{POINTS, Tile, TileList, sizes};
-use crate::conv::transforms;
+use crate::conv::transforms::{self, across};
 use crate::isa::Kernel;
 use crate::multiply::{each_row, product, with_rows};
 use crate::parallel::{Shared, piece};
@@ -145,15 +145,18 @@ impl<E: Element, K: Sink<E>> MultiplyTask<'_, E, K> {
             unsafe {
                 let mut columns = [[S::zero(); H]; X];
                 for (x, column) in columns.iter_mut().enumerate() {
-                    let points: [S; Y] = std::array::from_fn(|y| {
+                    let mut points = [S::zero(); Y];
+                    for (y, point) in points.iter_mut().enumerate() {
                         let position = POINTS * transforms::position::<Y>(y) + transforms::position::<X>(x);
                         let place = (place - self.tiles.start) * layout.tile;
-                        S::load(products.add(position * layout.position + place + channel - channels.start))
-                    });
+                        *point = S::load(
+                            products.add(position * layout.position + place + channel - channels.start),
+                        );
+                    }
                     *column = transforms::output(points);
                 }
                 for y in 0..tile.y.used {
-                    let row: [S; W] = transforms::output::<S, X, W>(std::array::from_fn(|x| columns[x][y]));
+                    let row: [S; W] = transforms::output::<S, X, W>(across(&columns, y));
                     for (x, &value) in row.iter().enumerate().take(tile.x.used) {
                         self.sink.put([(corner + y * self.output.width + x, channel)], count, [value]);
                     }

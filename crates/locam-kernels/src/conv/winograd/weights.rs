@@ -2,7 +2,7 @@
 
 use super::POSITIONS;
 use crate::conv::tiles::{Form, POINTS};
-use crate::conv::transforms;
+use crate::conv::transforms::{self, across};
 use crate::isa::Kernel;
 use crate::parallel::{Shared, for_each_task, piece};
 use crate::simd::{Simd, load_up_to};
@@ -145,19 +145,20 @@ impl<E> WeightTask<'_, E> {
             let last = self.form.kernel * self.form.kernel - 1;
             let mut half = [[S::zero(); POINTS]; T];
             for (x, half) in half.iter_mut().enumerate() {
-                let g: [S; T] = std::array::from_fn(|y| match self.form.place(row, y, x, self.channels) {
-                    Some((place, channel)) if count > 0 => {
+                let mut g = [S::zero(); T];
+                for (y, g) in g.iter_mut().enumerate() {
+                    if let (Some((place, channel)), 1..) = (self.form.place(row, y, x, self.channels), count)
+                    {
                         let place = if self.turned { last - place } else { place };
                         let at = (place * self.channels + channel) * self.columns + column;
-                        load_up_to(self.weights.as_ptr().add(at), count)
+                        *g = load_up_to(self.weights.as_ptr().add(at), count);
                     }
-                    _ => S::zero(),
-                });
+                }
                 *half = transforms::weights(g);
             }
             let mut points = [S::zero(); POSITIONS];
             for y in 0..POINTS {
-                let row = transforms::weights::<S, T>(std::array::from_fn(|x| half[x][y]));
+                let row = transforms::weights::<S, T>(across(&half, y));
                 points[POINTS * y..POINTS * (y + 1)].copy_from_slice(&row);
             }
             points
