@@ -18,6 +18,7 @@ pub(crate) fn run() -> Result<()> {
     } else {
         step("cargo", &["test", "--release", "--workspace", "--lib", "--bins", "--tests"], &[])?;
     }
+    kernels::inlined()?;
     step("cargo", &["test", "--release", "--workspace", "--doc"], &[])?;
     step("cargo", &["doc", "--release", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     slides::run()?;

@@ -1,7 +1,9 @@
-//! Checks of the kernels that the compiler cannot make: memory that is touched, and instruction sets of other CPUs.
+//! Checks of the kernels that the compiler cannot make: memory that is touched, instruction sets of other CPUs, and
+//! instructions that became calls.
 
 use crate::ci::step;
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -58,6 +60,41 @@ pub(crate) fn neon() -> Result<()> {
     step("cargo", &["test", "--release", "--target", ARM, "-p", PACKAGE, "--lib", "--tests"], &environment)
 }
 
+/// Checks that in the program, which was built before, no vector instruction is left as a function. A kernel's part that isn't
+/// inlined is compiled without the kernel's instruction set, each of its vectors' loads is then a call, and it takes several times
+/// as long; nothing else would tell.
+pub(crate) fn inlined() -> Result<()> {
+    let program = target_folder().join("release").join(format!("locam{}", std::env::consts::EXE_SUFFIX));
+    if !succeeds("nm", &["--version"]) {
+        eprintln!("\n==> inlined skipped: nm is not installed");
+        return Ok(());
+    }
+    eprintln!("\n==> nm {}", program.display());
+    let output = Command::new("nm").arg(&program).output()?;
+    ensure!(output.status.success(), "{} can't be read: build it first", program.display());
+    let symbols = String::from_utf8_lossy(&output.stdout);
+    let calls = called_instructions(&symbols);
+    ensure!(
+        calls.is_empty(),
+        "these are calls: {}; look for closures that read or write vectors (locam-kernels), or for a library that has \
+         come to use them",
+        calls.into_iter().collect::<Vec<_>>().join(", ")
+    );
+    Ok(())
+}
+
+/// Those of the symbols, one a line, that stand for an instruction of AVX, FMA or AVX-512; without what comes before its module.
+fn called_instructions(symbols: &str) -> BTreeSet<&str> {
+    let instructions =
+        symbols.lines().filter_map(|line| line.split_once("core_arch3x86")).map(|(_, name)| name);
+    instructions
+        .filter(|name| {
+            let module = name.trim_start_matches(|c: char| c.is_ascii_digit());
+            module.starts_with("avx") || module.starts_with("fma")
+        })
+        .collect()
+}
+
 /// Whether the compiler has the standard library for 64-bit ARM, with rustup or without.
 fn has_target() -> bool {
     let arguments = ["--print", "target-libdir", "--target", ARM];
@@ -75,4 +112,21 @@ pub(crate) fn succeeds(program: &str, arguments: &[&str]) -> bool {
 /// Where Cargo builds.
 pub(crate) fn target_folder() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::called_instructions;
+
+    #[test]
+    fn instructions_of_kernels_are_found_and_those_of_others_are_not() {
+        let symbols = "\
+00000000017641c0 t _ZN4core9core_arch3x863avx15_mm256_loadu_ps17h01E
+00000000017641d0 t _RNvNtCs_4core9core_arch3x867avx512f17__mm512_slli_epi32
+00000000017641e0 t _RNvNtNtNtCs_4core9core_arch3x864f16c12__mm_cvtph_ps
+                 U memcpy@GLIBC_2.14
+";
+        let found = called_instructions(symbols).into_iter().collect::<Vec<_>>();
+        assert_eq!(found, ["3avx15_mm256_loadu_ps17h01E", "7avx512f17__mm512_slli_epi32"]);
+    }
 }

@@ -16,6 +16,7 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   ci            everything that a change must pass, cheapest check first
+  inlined       check that no vector instruction of the kernels became a call in target/release/locam
   sanitize      run the kernels' tests under AddressSanitizer
   neon          check the kernels for 64-bit ARM, and run their tests there where an emulator is installed
   readers       read back every file that locating writes with Python's libraries
@@ -31,6 +32,7 @@ fn main() -> Result<()> {
     std::env::set_current_dir(root())?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["ci"] => ci::run(),
+        ["inlined"] => kernels::inlined(),
         ["sanitize"] => kernels::sanitize(),
         ["neon"] => kernels::neon(),
         ["readers"] => readers::run(),
