@@ -116,11 +116,11 @@ impl<E: Element> InputTask<'_, E> {
                     let from = first * width + channel;
                     let next = next.map(|next| next.wrapping_add(from));
                     let at = |y: usize, x: usize| {
-                        let at = stride * y * width + x * channels;
+                        let offset = stride * y * width + x * channels;
                         if let (Some(next), 2..) = (next, x) {
-                            prefetch(next.wrapping_add(at));
+                            prefetch(next.wrapping_add(offset));
                         }
-                        corner.wrapping_add(from + at)
+                        corner.wrapping_add(from + offset)
                     };
                     self.transform::<S, Y, X>(place, first * channels + channel, count(channel), at, None);
                 }
@@ -150,10 +150,10 @@ impl<E: Element> InputTask<'_, E> {
             let mut columns = [[S::zero(); Y]; X];
             for (x, column) in columns.iter_mut().enumerate() {
                 for (y, value) in column.iter_mut().enumerate() {
-                    let at = at(y, x);
+                    let first = at(y, x);
                     *value = match second {
-                        Some(second) => S::read_two(at, at.add(second), count / 2),
-                        None => read_up_to(at, count),
+                        Some(second) => S::read_two(first, first.add(second), count / 2),
+                        None => read_up_to(first, count),
                     };
                 }
                 *column = transforms::input(*column);

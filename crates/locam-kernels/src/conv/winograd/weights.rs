@@ -147,7 +147,8 @@ impl<E> WeightTask<'_, E> {
             for (x, half) in half.iter_mut().enumerate() {
                 let mut g = [S::zero(); T];
                 for (y, g) in g.iter_mut().enumerate() {
-                    if let (Some((place, channel)), 1..) = (self.form.place(row, y, x, self.channels), count)
+                    if count > 0
+                        && let Some((place, channel)) = self.form.place(row, y, x, self.channels)
                     {
                         let place = if self.turned { last - place } else { place };
                         let at = (place * self.channels + channel) * self.columns + column;
