@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Five-fold cross-validation, so that every annotated image is tested on once, by a model that never saw it: white cells of BCCD, red
 # cells of Chula and number plates by the recipes of bccd.sh, chula.sh and plates.sh (the test lists of the first two take no part),
-# and generated patches in ALL-IDB2's layout by the lab's plain recipe. Thresholds are chosen on a seventh of each fold's other images.
-# Writes its tables into docs/results.md. Needs the data and the weights in $LOCAM_SHARED (default ../shared).
+# and generated patches in ALL-IDB2's layout, at the three difficulties of all_idb2.sh, by the lab's plain recipe, the hard ones with the
+# microscopy preset, too. Thresholds are chosen on a seventh of each fold's other images. Writes its tables into docs/results.md. Needs the data and the weights in $LOCAM_SHARED (default ../shared).
 #
 #   benchmarks/folds.sh [RUN_FOLDER]
 #
@@ -29,6 +29,27 @@ locam train "$shared/data/plates" --folds 5 --background 2 --window 112 --jitter
   --epochs 8 --out "$run/plates"
 cargo xtask results plates-folds "$run/plates/cross-validation.json"
 
-locam data smears --out "$run-smears" --fields 0 --patches 260 --stains all --cell-scales 0.8,1,1.25 --seed 23
-locam train "$run-smears/ALL_IDB2" --folds 5 $imagenet --learning-rate 0.001 --epochs 15 --out "$run/all-idb2"
-cargo xtask results all-idb2-folds "$run/all-idb2/cross-validation.json"
+patches() { locam data smears --out "$run-$1" --fields 0 --patches "$2" --stains "$3" --cell-scales "$4" --seed "$5"; }
+classified() {
+  locam train "$2" --folds 5 $imagenet --learning-rate 0.001 --epochs 15 --out "$run/$1" "${@:3}"
+  cargo xtask results "$1-folds" "$run/$1/cross-validation.json"
+}
+patches easy 260 wright 1 24
+classified easy "$run-easy/ALL_IDB2"
+patches middle 260 all 0.8,1,1.25 23
+classified middle "$run-middle/ALL_IDB2"
+
+# Six laboratories, whose stain and magnification none of the others has: all patches of one are in the same fold.
+hard="$run-hard/patches.csv"
+mkdir -p "$run-hard"
+echo "path,label,group" > "$hard"
+seed=25
+for lab in wright:1 leishman:0.7 may-grunwald-giemsa:1.4 acid:0.8 alkaline:1.2 faded:0.9; do
+  patches "hard/${lab%:*}" 44 "${lab%:*}" "${lab#*:}" "$((seed++))"
+  for patch in "$run-hard/${lab%:*}/ALL_IDB2/img"/*_[01].tif; do
+    case "$patch" in *_1.tif) label=blast ;; *) label=healthy ;; esac
+    echo "${patch#"$run-hard/"},$label,${lab%:*}"
+  done >> "$hard"
+done
+classified hard "$run-hard"
+classified hard-microscopy "$run-hard" --augment microscopy

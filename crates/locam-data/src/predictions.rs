@@ -137,11 +137,11 @@ impl Fault {
     fn words(&self) -> &'static str {
         match self {
             Self::Image(_) => "name an image that is not in the data",
-            Self::Ambiguous(_) => "name an image of which the data have several; give more of its path",
+            Self::Ambiguous(_) => "name an image of which the data have several (give more of its path)",
             Self::Class(_) => "have a class that is not compared",
             Self::NoClass => "have no class, and the data have more than one",
             Self::Score => "have a score that is no number",
-            Self::NoScore => "have no score: they count as equally sure",
+            Self::NoScore => "have no score, and count as equally sure",
             Self::Place => "have coordinates that are no numbers",
             Self::Area => "have a box without area",
         }
@@ -171,7 +171,7 @@ impl Faults {
     fn problems(self, path: &Path) -> Vec<Problem> {
         let problem = |(words, (count, first)): (&str, (usize, String))| Problem {
             path: path.to_owned(),
-            message: format!("{count} of its predictions {words}; the first: {first}"),
+            message: format!("predictions that {words}: {count}; the first: {first}"),
         };
         self.0.into_iter().map(problem).collect()
     }
@@ -217,11 +217,10 @@ impl<'a> Names<'a> {
     fn region(&self, entry: &Entry, data: &Dataset, faults: &mut Faults) -> Result<(usize, Region), Fault> {
         let item = self.item(&entry.image, data)?;
         let class = match &entry.class {
-            Some(name) => data.classes.iter().position(|known| known == name),
-            None if data.classes.len() == 1 => Some(0),
+            Some(name) => data.class_named(name).map_err(|_| Fault::Class(name.clone()))?,
+            None if data.classes.len() == 1 => ClassId(0),
             None => return Err(Fault::NoClass),
         };
-        let class = ClassId(class.ok_or_else(|| Fault::Class(entry.class.clone().unwrap_or_default()))?);
         let score = match entry.score {
             Some(score) if score.is_finite() => score,
             Some(_) => return Err(Fault::Score),

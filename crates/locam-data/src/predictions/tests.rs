@@ -77,13 +77,13 @@ fn faults_are_counted_by_kind_and_name_the_first() {
     assert_eq!(
         messages,
         [
-            "1 of its predictions have a box without area; the first: line 7",
-            "1 of its predictions have a class that is not compared; the first: `blast`, line 6",
-            "1 of its predictions have a score that is no number; the first: line 2",
-            "1 of its predictions have coordinates that are no numbers; the first: line 8",
-            "1 of its predictions name an image of which the data have several; give more of its path; the first: \
+            "predictions that have a box without area: 1; the first: line 7",
+            "predictions that have a class that is not compared: 1; the first: `blast`, line 6",
+            "predictions that have a score that is no number: 1; the first: line 2",
+            "predictions that have coordinates that are no numbers: 1; the first: line 8",
+            "predictions that name an image of which the data have several (give more of its path): 1; the first: \
              `c.png`, line 5",
-            "2 of its predictions name an image that is not in the data; the first: `z.png`, line 3",
+            "predictions that name an image that is not in the data: 2; the first: `z.png`, line 3",
         ]
     );
 }
