@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Five-fold cross-validation, so that every annotated image is tested on once, by a model that never saw it: white cells of BCCD, red
 # cells of Chula and number plates by the recipes of bccd.sh, chula.sh and plates.sh (the test lists of the first two take no part),
-# and generated patches in ALL-IDB2's layout, at the three difficulties of all_idb2.sh, by the lab's plain recipe, the hard ones with the
-# microscopy preset, too. Thresholds are chosen on a seventh of each fold's other images. Writes its tables into docs/results.md. Needs the data and the weights in $LOCAM_SHARED (default ../shared).
+# and generated patches in ALL-IDB2's layout, the easy and middle ones of all_idb2.sh and those of six laboratories that have nothing in
+# common, by the lab's plain recipe, the last with the microscopy preset, too. Thresholds are chosen on a seventh of each fold's other images. Writes its tables into docs/results.md. Needs the data and the weights in $LOCAM_SHARED (default ../shared).
 #
 #   benchmarks/folds.sh [RUN_FOLDER]
 #
@@ -40,16 +40,17 @@ patches middle 260 all 0.8,1,1.25 23
 classified middle "$run-middle/ALL_IDB2"
 
 # Six laboratories, whose stain and magnification none of the others has: all patches of one are in the same fold.
-hard="$run-hard/patches.csv"
-mkdir -p "$run-hard"
-echo "path,label,group" > "$hard"
+laboratories="$run-laboratories"
+mkdir -p "$laboratories"
+echo "path,label,group" > "$laboratories/patches.csv"
 seed=25
-for lab in wright:1 leishman:0.7 may-grunwald-giemsa:1.4 acid:0.8 alkaline:1.2 faded:0.9; do
-  patches "hard/${lab%:*}" 44 "${lab%:*}" "${lab#*:}" "$((seed++))"
-  for patch in "$run-hard/${lab%:*}/ALL_IDB2/img"/*_[01].tif; do
+for laboratory in wright:1 leishman:0.7 may-grunwald-giemsa:1.4 acid:0.8 alkaline:1.2 faded:0.9; do
+  stain="${laboratory%:*}"
+  patches "laboratories/$stain" 44 "$stain" "${laboratory#*:}" "$((seed++))"
+  for patch in "$laboratories/$stain/ALL_IDB2/img"/*_[01].tif; do
     case "$patch" in *_1.tif) label=blast ;; *) label=healthy ;; esac
-    echo "${patch#"$run-hard/"},$label,${lab%:*}"
-  done >> "$hard"
+    echo "${patch#"$laboratories/"},$label,$stain"
+  done >> "$laboratories/patches.csv"
 done
-classified hard "$run-hard"
-classified hard-microscopy "$run-hard" --augment microscopy
+classified laboratories "$laboratories"
+classified laboratories-microscopy "$laboratories" --augment microscopy

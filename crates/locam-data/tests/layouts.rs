@@ -158,6 +158,10 @@ fn yolo_coco_csv_and_points() {
     let data = open(&tree(&[("manifest.csv", table), ("a.png", ""), ("b.png", "")]));
     assert_eq!((data.layout, data.items.len(), data.problems.len()), (Layout::Csv, 2, 1));
     assert_eq!(data.items[0].group.as_deref(), Some("s1"));
+    // Beside another layout the table is what was meant.
+    let table = "path,label,group\nALL_IDB2/img/Im001_1.tif,blast,here\n";
+    let data = open(&tree(&[("patches.csv", table), ("ALL_IDB2/img/Im001_1.tif", "")]));
+    assert_eq!((data.layout, data.items[0].group.as_deref()), (Layout::Csv, Some("here")));
 
     let data =
         open(&tree(&[("a.png", ""), ("a.txt", "3 4 11\n5, 6, 2\n"), ("b.png", ""), ("b.txt", "x y z\n")]));

@@ -48,11 +48,12 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// All of them, in the order in which they are looked for: what is unmistakable comes first.
+    /// All of them, in the order in which they are looked for: what somebody wrote on purpose comes first, then what is
+    /// unmistakable.
     pub const ALL: [Self; 9] = [
+        Self::Csv,
         Self::AllIdb2,
         Self::AllIdb1,
-        Self::Csv,
         Self::Coco,
         Self::Voc,
         Self::Yolo,
