@@ -2,7 +2,8 @@
 # Five-fold cross-validation, so that every annotated image is tested on once, by a model that never saw it: white cells of BCCD, red
 # cells of Chula and number plates by the recipes of bccd.sh, chula.sh and plates.sh (the test lists of the first two take no part),
 # and generated patches in ALL-IDB2's layout, the easy and middle ones of all_idb2.sh and those of six laboratories that have nothing in
-# common, by the lab's plain recipe, the last with the microscopy preset, too. Thresholds are chosen on a seventh of each fold's other images. Writes its tables into docs/results.md. Needs the data and the weights in $LOCAM_SHARED (default ../shared).
+# common, by the lab's plain recipe. Thresholds are chosen on a seventh of each fold's other images. Writes its tables into
+# docs/results.md. Needs the data and the weights in $LOCAM_SHARED (default ../shared).
 #
 #   benchmarks/folds.sh [RUN_FOLDER]
 #
@@ -31,7 +32,7 @@ cargo xtask results plates-folds "$run/plates/cross-validation.json"
 
 patches() { locam data smears --out "$run-$1" --fields 0 --patches "$2" --stains "$3" --cell-scales "$4" --seed "$5"; }
 classified() {
-  locam train "$2" --folds 5 $imagenet --learning-rate 0.001 --epochs 15 --out "$run/$1" "${@:3}"
+  locam train "$2" --folds 5 $imagenet --learning-rate 0.001 --epochs 15 --out "$run/$1"
   cargo xtask results "$1-folds" "$run/$1/cross-validation.json"
 }
 patches easy 260 wright 1 24
@@ -53,4 +54,3 @@ for laboratory in wright:1 leishman:0.7 may-grunwald-giemsa:1.4 acid:0.8 alkalin
   done >> "$laboratories/patches.csv"
 done
 classified laboratories "$laboratories"
-classified laboratories-microscopy "$laboratories" --augment microscopy
