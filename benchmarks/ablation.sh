@@ -9,6 +9,7 @@
 #
 # LOCAM names the program, where it is built already.
 set -euo pipefail
+shopt -s inherit_errexit # a failed training in $(...) ends the script
 cd "$(dirname "$0")/.."
 shared="$(realpath "${LOCAM_SHARED:-../shared}")"
 bccd="$shared/data/bccd/BCCD"
@@ -45,7 +46,7 @@ smears large leishman 4.8 5
 smears empty all 0.9,2,4.8 6 --white-cells 0
 
 from_random="--arch mobilenet_v2 --window 224 --patch-size 128 --weight-decay 0.0001 --learning-rate 0.05 --warmup-epochs 1 --epochs 12"
-from_imagenet="--weights $shared/weights/resnet18_imagenet_f16.safetensors --normalization imagenet --learning-rate 0.003 --epochs 6"
+from_imagenet="--window 224 --weights $shared/weights/resnet18_imagenet_f16.safetensors --normalization imagenet --learning-rate 0.003 --epochs 6"
 models() {
   for fold in $folds; do
     locam train "$run/bccd-$fold" --classes WBC --background 3 --schedule cosine "${@:2}" --out "$run/$1-$fold" >&2

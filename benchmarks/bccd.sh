@@ -11,7 +11,7 @@ shared="${LOCAM_SHARED:-../shared}"
 run="${1:-runs/bccd}"
 locam() { ${LOCAM:-cargo run --quiet --release --} "$@"; }
 
-locam train "$shared/data/bccd/BCCD" --classes WBC --background 3 --out "$run" \
+locam train "$shared/data/bccd/BCCD" --classes WBC --window 224 --background 3 --out "$run" \
   --weights "$shared/weights/resnet18_imagenet_f16.safetensors" --normalization imagenet \
   --epochs 6 --learning-rate 0.003 --schedule cosine --augment microscopy
 locam calibrate --model "$run" "$shared/data/bccd/BCCD" --split val

@@ -10,6 +10,7 @@
 #
 # LOCAM names the program, where it is built already.
 set -euo pipefail
+shopt -s inherit_errexit # a failed training in $(...) ends the script
 cd "$(dirname "$0")/.."
 shared="$(realpath "${LOCAM_SHARED:-../shared}")"
 run="${1:-runs/leave-one-out}"

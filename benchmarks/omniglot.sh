@@ -22,7 +22,7 @@ cargo run --quiet --release -p locam-data --example omniglot_pages -- \
 
 locam train "$pages" --window 129 --background 20 --patch-size 129 --out "$run" \
   --weights "$shared/weights/resnet18_imagenet_f16.safetensors" --normalization imagenet \
-  --epochs 4 --learning-rate 0.002 --schedule cosine
+  --epochs 4 --learning-rate 0.002 --schedule cosine --augment none
 locam calibrate --model "$run" "$pages" --split val
 locam evaluate --model "$run" "$pages" --split test --out "$run/test"
 cargo xtask results omniglot "$run/test/evaluation.json"

@@ -14,7 +14,7 @@ locam() { ${LOCAM:-cargo run --quiet --release --} "$@"; }
 
 locam train "$shared/data/plates" --background 2 --window 112 --jitter 0.2 --out "$run" \
   --weights "$shared/weights/resnet18_imagenet_f16.safetensors" --normalization imagenet \
-  --epochs 8 --learning-rate 0.001 --schedule cosine --flips
+  --epochs 8 --learning-rate 0.001 --schedule cosine --augment flips
 locam calibrate --model "$run" "$shared/data/plates" --split train
 locam evaluate --model "$run" "$shared/data/plates" --split val --out "$run/valid"
 cargo xtask results plates "$run/valid/evaluation.json"

@@ -59,7 +59,7 @@ fn lay_settings_over(config: &mut TrainConfig, flags: &SettingArgs) -> Result<()
 pub(crate) fn lay_patches_over(config: &mut TrainConfig, flags: &PatchArgs) {
     let patches = &mut config.patches;
     patches.classes = flags.classes.clone().or(patches.classes.take());
-    set(&mut patches.background, flags.background);
+    patches.background = flags.background.or(patches.background);
     patches.window = flags.window.or(patches.window);
     set(&mut patches.jitter, flags.jitter);
     patches.object_size = flags.patch_object_size.or(patches.object_size);

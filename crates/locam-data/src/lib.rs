@@ -40,8 +40,8 @@ pub use inspect::{ClassSummary, FileNote, Inspection, NEAR_EMPTY, SplitCounts, S
 pub use layout::{Layout, OpenOptions, Strictness};
 pub use loader::{Batch, Batches, LoaderConfig, Order, batches};
 pub use patches::{
-    BACKGROUND, Background, PatchClass, PatchPlan, PatchSet, WrittenPatches, mined_patch, plan_patches,
-    write_patches,
+    BACKGROUND, Background, FittingWindows, PatchClass, PatchPlan, PatchSet, WrittenPatches, fitting_windows,
+    mined_patch, plan_patches, write_patches,
 };
 pub use predictions::{Predictions, read_predictions};
 pub use preview::preview;

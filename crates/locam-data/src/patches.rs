@@ -1,8 +1,10 @@
 //! Which windows of which images become training patches.
 
+mod fitting;
 mod mined;
 mod write;
 
+pub use fitting::{FittingWindows, fitting_windows};
 pub use mined::mined_patch;
 pub use write::{WrittenPatches, write_patches};
 
@@ -80,7 +82,7 @@ pub struct PatchSet {
 /// # Errors
 /// [`DataError::Unfit`]: an unknown class, a class without patches, a single class, too few sources to split.
 pub fn plan_patches(data: &Dataset, plan: &PatchPlan) -> Result<PatchSet, DataError> {
-    let wanted = wanted_classes(data, plan)?;
+    let wanted = wanted_classes(data, plan.classes.as_deref())?;
     let mut classes: Vec<PatchClass> = wanted
         .iter()
         .map(|&id| &data.classes[id.0])
@@ -122,8 +124,8 @@ pub fn plan_patches(data: &Dataset, plan: &PatchPlan) -> Result<PatchSet, DataEr
 }
 
 /// The data's classes that are wanted, in the data's order.
-fn wanted_classes(data: &Dataset, plan: &PatchPlan) -> Result<Vec<ClassId>, DataError> {
-    let Some(names) = &plan.classes else { return Ok((0..data.classes.len()).map(ClassId).collect()) };
+fn wanted_classes(data: &Dataset, names: Option<&[String]>) -> Result<Vec<ClassId>, DataError> {
+    let Some(names) = names else { return Ok((0..data.classes.len()).map(ClassId).collect()) };
     let mut wanted = names.iter().map(|name| data.class_named(name)).collect::<Result<Vec<_>, _>>()?;
     wanted.sort_unstable();
     wanted.dedup();

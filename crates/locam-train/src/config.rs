@@ -59,10 +59,11 @@ pub enum OptimizerName {
 }
 
 impl OptimizerName {
-    /// The learning rate where none is given: 0.001 for SGD, which suits pretrained weights (from random ones
-    /// 0.01 learns faster), and 0.0003 for Adam and `AdamW`.
-    pub const fn default_learning_rate(self) -> f64 {
+    /// The learning rate where none is given: for SGD 0.01 from random weights, which 0.001 hardly moves in a few
+    /// epochs, and 0.001 from others; 0.0003 for Adam and `AdamW`.
+    pub const fn default_learning_rate(self, weights: &Weights) -> f64 {
         match self {
+            Self::Sgd if matches!(weights, Weights::None) => 1e-2,
             Self::Sgd => 1e-3,
             Self::Adam | Self::AdamW => 3e-4,
         }
@@ -194,7 +195,7 @@ impl Default for TrainConfig {
             workers: 2,
             patch_size: 224,
             normalization: Normalization::Unit,
-            augment: Augment::NONE,
+            augment: Augment::PHOTO,
             flips: None,
             turns: None,
             device: "auto".to_owned(),
@@ -225,7 +226,7 @@ impl TrainConfig {
 
     /// The learning rate after warm-up.
     pub fn peak_learning_rate(&self) -> f64 {
-        self.learning_rate.unwrap_or(self.optimizer.default_learning_rate())
+        self.learning_rate.unwrap_or(self.optimizer.default_learning_rate(&self.weights))
     }
 
     /// How training patches are changed: `augment`, with `flips` and `turns` laid over.

@@ -107,6 +107,7 @@ mod tests {
             patch_size: SIDE,
             freeze: freeze.map(str::to_owned),
             layer_decay,
+            augment: "none".parse().unwrap(),
             ..TrainConfig::default()
         }
     }

@@ -2,15 +2,16 @@ use serde::{Deserialize, Serialize};
 
 /// How patches are cut from annotated whole images: the table `[patches]` of `config.toml`. Labelled patches
 /// are taken whole, and only `classes`, `object_size` and `microns_per_pixel` matter to them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PatchConfig {
     /// The classes to use; all where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
-    /// Background patches per image, away from the objects; 0 for no background class.
-    pub background: usize,
-    /// Side of the square window, in pixels of the images; the patch size where it is left out.
+    /// Background patches per image, away from the objects; 0 for no background class. As fits the data where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background: Option<usize>,
+    /// Side of the square window, in pixels of the images; as fits the objects where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<u32>,
     /// Largest shift of a window from its object's centre, as a fraction of the window.
@@ -21,17 +22,4 @@ pub struct PatchConfig {
     /// Microns per pixel of the images or labelled patches as they are given, where they don't say it themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub microns_per_pixel: Option<f64>,
-}
-
-impl Default for PatchConfig {
-    fn default() -> Self {
-        Self {
-            classes: None,
-            background: 1,
-            window: None,
-            jitter: 0.0,
-            object_size: None,
-            microns_per_pixel: None,
-        }
-    }
 }

@@ -8,7 +8,9 @@ use crate::shortcuts::check_shortcuts;
 use crate::training::{prepare, train_run};
 use crate::{Error, LocateOptions, Locator, demo_page, models};
 use locam_core::Size;
-use locam_data::{CellNames, Dataset, OpenOptions, SmearConfig, Split, StainPreset, VocFields, write_voc};
+use locam_data::{
+    Augment, CellNames, Dataset, OpenOptions, SmearConfig, Split, StainPreset, VocFields, write_voc,
+};
 use locam_net::{ChannelChoice, DeviceChoice};
 use locam_train::{Observer, OptimizerName, Outcome, PatchConfig, Schedule, Start, Summary, TrainConfig};
 use std::path::{Path, PathBuf};
@@ -162,10 +164,16 @@ fn config(seed: u64) -> TrainConfig {
         schedule: Schedule::Cosine,
         warmup_epochs: 0.5,
         patch_size: 224,
+        augment: Augment::NONE,
         flips: Some(true),
         turns: Some(true),
         seed,
-        patches: PatchConfig { background: 2, window: Some(160), jitter: 0.1, ..PatchConfig::default() },
+        patches: PatchConfig {
+            background: Some(2),
+            window: Some(160),
+            jitter: 0.1,
+            ..PatchConfig::default()
+        },
         ..TrainConfig::default()
     }
 }

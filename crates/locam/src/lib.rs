@@ -82,4 +82,4 @@ pub use ready::{READY_MODEL, ready_model};
 pub use report::{ReportSubject, write_patch_report, write_prediction_report, write_report};
 pub use runs::{LocateEvent, LocateSummary, locate_all};
 pub use shortcuts::{ShortcutFigures, ShortcutFinding, check_shortcuts};
-pub use training::{Prepared, patch_plan, prepare, preview_training, train_run};
+pub use training::{Prepared, patch_plan, prepare, preview_training, settled, train_run};

@@ -154,7 +154,7 @@ fn false_alarms(
     let spec = &locator.model().spec;
     let background =
         spec.classes.iter().position(|class| class.background).map(ClassId).ok_or_else(no_background)?;
-    let plan = patch_plan(run.config);
+    let plan = patch_plan(run.data, run.config)?;
     let wanted: Vec<ClassId> = (0..run.data.classes.len())
         .map(ClassId)
         .filter(|id| spec.classes.iter().any(|class| class.name == run.data.classes[id.0]))

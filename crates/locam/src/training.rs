@@ -5,8 +5,8 @@ use crate::{Error, pictures};
 use image::RgbImage;
 use locam_core::{ClassSpec, Size};
 use locam_data::{
-    AUGMENT_MARGIN, Background, DEFAULT_MEMORY_BUDGET, Dataset, ImageSource, Patch, PatchPlan, PatchSet,
-    PatchStore, Problem, Split, SplitPlan, assign_splits, plan_patches,
+    AUGMENT_MARGIN, Background, Crop, DEFAULT_MEMORY_BUDGET, Dataset, ImageSource, Patch, PatchPlan,
+    PatchSet, PatchStore, Problem, Split, SplitPlan, assign_splits, fitting_windows, plan_patches,
 };
 use locam_net::DeviceChoice;
 use locam_train::{Observer, Outcome, Run, RunFolder, Start, TrainConfig, TrainData, TrainError, train};
@@ -15,6 +15,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+
+/// How much windows of small objects are enlarged at most, where nobody says their side.
+const MOST_ENLARGED: u32 = 4;
 
 /// Patches ready to be trained on.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// How many patches of each class each part has, as the lines of a table.
+    /// How many patches of each class each part has, as the lines of a table, and how large windows of whole images are.
     pub fn table(&self) -> String {
         let parts = [
             ("train", Some(&self.data.train)),
@@ -43,6 +46,9 @@ impl Prepared {
             });
             let counts: Vec<String> = counts.collect();
             let _ = writeln!(lines, "{name:<6}{} patches: {}", store.len(), counts.join(", "));
+        }
+        if let Some(Crop { side, .. }) = self.data.train.patches().iter().find_map(|patch| patch.crop) {
+            let _ = writeln!(lines, "windows of {side}x{side} pixels");
         }
         lines
     }
@@ -64,7 +70,7 @@ pub(crate) fn prepare_checked(
     data: &Dataset,
     config: &TrainConfig,
 ) -> Result<Prepared, Error> {
-    let plan = patch_plan(config);
+    let plan = patch_plan(data, config)?;
     let set = plan_patches(data, &plan)?;
     let images = checked.images(&assign_splits(data, &plan.splits)?);
     let mut problems = data.problems.clone();
@@ -113,20 +119,49 @@ pub fn preview_training(prepared: &Prepared, config: &TrainConfig) -> Result<Rgb
     Ok(locam_data::preview(&prepared.data.train, &names, &config.loader())?)
 }
 
-/// How patches are cut with this configuration.
-pub fn patch_plan(config: &TrainConfig) -> PatchPlan {
+/// How patches are cut with this configuration; what it leaves open is as [`settled`] says.
+///
+/// # Errors
+/// A class that the data don't have.
+pub fn patch_plan(data: &Dataset, config: &TrainConfig) -> Result<PatchPlan, Error> {
     let patches = &config.patches;
-    PatchPlan {
+    let (side, background) = windows(data, config)?;
+    Ok(PatchPlan {
         classes: patches.classes.clone(),
-        background: match patches.background {
+        background: match background {
             0 => Background::None,
             count => Background::PerImage(count),
         },
-        side: patches.window.unwrap_or(config.patch_size),
+        side,
         jitter: patches.jitter,
         margin: if config.augmentation().reaches_out() { AUGMENT_MARGIN } else { 0.0 },
         splits: split_plan(config),
+    })
+}
+
+/// The configuration with the window and the background that fit the data, where it says neither: so that a run folder
+/// records them.
+///
+/// # Errors
+/// A class that the data don't have.
+pub fn settled(data: &Dataset, config: &TrainConfig) -> Result<TrainConfig, Error> {
+    let mut config = config.clone();
+    if !data.holds_patches() {
+        let (side, background) = windows(data, &config)?;
+        config.patches.window = Some(side);
+        config.patches.background = Some(background);
     }
+    Ok(config)
+}
+
+/// Side and background windows of each image, as the configuration says or as fits the data. Where no object has a size, a
+/// window is as large as what the network sees; it is not enlarged by more than [`MOST_ENLARGED`], which slows searching down.
+fn windows(data: &Dataset, config: &TrainConfig) -> Result<(u32, usize), Error> {
+    let patches = &config.patches;
+    let fitting = fitting_windows(data, patches.classes.as_deref())?;
+    let smallest = config.patch_size / MOST_ENLARGED;
+    let side = fitting.side.map_or(config.patch_size, |side| side.max(smallest));
+    Ok((patches.window.unwrap_or(side), patches.background.unwrap_or(fitting.background)))
 }
 
 /// How images without a given split are shared out with this configuration.

@@ -7,10 +7,11 @@ pub(crate) struct PatchArgs {
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub(crate) classes: Option<Vec<String>>,
     /// Background patches cut from each annotated image, away from the objects; 0 for no background class
-    /// [default: 1]
+    /// [default: as many as objects, but at least 3]
     #[arg(long, value_name = "COUNT")]
     pub(crate) background: Option<usize>,
-    /// Side of the square window cut from annotated images, in their pixels [default: the patch size]
+    /// Side of the square window cut from annotated images, in their pixels [default: 1.2 times the usual object of the
+    /// class whose objects are largest; the patch size where objects are points]
     #[arg(long, value_name = "PIXELS")]
     pub(crate) window: Option<u32>,
     /// Largest shift of a window from its object's centre, as a fraction of the window [default: 0]
@@ -48,7 +49,8 @@ pub(crate) struct SettingArgs {
     /// sgd, adam or adamw [default: sgd]
     #[arg(long)]
     pub(crate) optimizer: Option<String>,
-    /// Learning rate after warm-up
+    /// Learning rate after warm-up [default: with SGD 0.01 from random weights and 0.001 from others; 0.0003 with Adam and
+    /// AdamW]
     #[arg(long)]
     pub(crate) learning_rate: Option<f64>,
     /// Momentum of SGD [default: 0.9]
@@ -85,8 +87,8 @@ pub(crate) struct SettingArgs {
     #[arg(long, value_name = "DECAY")]
     pub(crate) ema: Option<f64>,
     /// Keep the network up to this module as the weights have it, its batch norm too: conv1, layer1 to layer4 in resnets,
-    /// features.0, features.1 and so on in the others. Where nothing changes patches at random, the CPU runs it once a patch and
-    /// not once an epoch [default: train all]
+    /// features.0, features.1 and so on in the others. With --augment none the CPU runs it once a patch and not once an epoch
+    /// [default: train all]
     #[arg(long, value_name = "MODULE")]
     pub(crate) freeze: Option<String>,
     /// Multiply the learning rate by this from each module to the one before; the head has the full rate [default: 1]
@@ -102,7 +104,7 @@ pub(crate) struct SettingArgs {
     /// separated by commas: flips, turns, rotation, tilt, scale (0.6 to 1.7), zoom (0.8 to 1.25), shift, stain, colour,
     /// light, blur, noise, jpeg, cut-out, and mixup and cutmix, which blend the patches of a batch in pairs with their
     /// classes and are in no preset. A minus leaves one out: microscopy,-scale for images that come at one scale
-    /// [default: none]
+    /// [default: photo]
     #[arg(long, value_name = "PRESET")]
     pub(crate) augment: Option<String>,
     /// Mirror training patches at random, whatever --augment says

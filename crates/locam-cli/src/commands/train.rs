@@ -6,7 +6,7 @@ use crate::settings::train_config;
 use anyhow::{Context, Result, bail};
 use locam::{
     CrossRun, Dataset, MiningFigures, MiningRun, Outcome, Prepared, RunImages, Start, Strictness,
-    TrainConfig, cross_validate, find_learning_rate, mine, prepare, train_run,
+    TrainConfig, Weights, cross_validate, find_learning_rate, mine, prepare, settled, train_run,
 };
 
 use std::process::ExitCode;
@@ -15,6 +15,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The exit code of a run that was stopped and can be resumed, as shells report an interrupt.
 pub(crate) const STOPPED: u8 = 130;
+
+/// From fewer patches than these nobody should learn without pretrained weights.
+const FEW_PATCHES: usize = 2000;
 
 /// `locam train`
 pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
@@ -27,6 +30,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     };
     let config = train_config(file, &args.settings, &args.patch_args)?;
     let data = open_data(&args.data, &args.data_args)?;
+    let config = settled(&data, &config)?;
     if let Some(folds) = args.folds {
         return run_folds(args, &data, &config, folds);
     }
@@ -38,6 +42,11 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     }
     warn_of_copies(&prepared.images, strictness(args.data_args.strict))?;
     eprint!("{}", prepared.table());
+    if config.weights == Weights::None && prepared.data.train.len() < FEW_PATCHES {
+        eprintln!(
+            "learning from random weights; of so few patches --weights imagenet makes far better models"
+        );
+    }
     let start = if args.resume { Start::Resume } else { Start::New };
     let mut progress = TrainingProgress::new(Style::choose(args.json));
     let stop = stop_flag()?;

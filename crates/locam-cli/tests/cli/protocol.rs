@@ -56,10 +56,9 @@ fn folds_test_every_patch_once_and_carry_on() {
 #[test]
 fn folds_of_whole_images_search_each_by_the_model_that_never_saw_it() {
     let place = Workplace::new();
-    let smears = ["data", "smears", "--out", "fields", "--boxes", "all", "--size", "640x480"];
+    let smears = ["data", "smears", "--out", "fields", "--boxes", "all", "--size", "1280x960"];
     place.ok(&[&smears[..], &["--fields", "9", "--white-cells", "3"]].concat());
-    let train =
-        ["train", "fields", "--out", "two", "--folds", "2", "--window", "128", "--val-fraction", "0.3"];
+    let train = ["train", "fields", "--out", "two", "--folds", "2", "--val-fraction", "0.3"];
     let train = [&train[..], &QUICK[..]].concat();
     let (table, _) = place.ok(&train);
     assert!(table.contains("9 images; figures"), "{table}");
@@ -70,6 +69,11 @@ fn folds_of_whole_images_search_each_by_the_model_that_never_saw_it() {
     assert_eq!(count("hits") + count("misses"), 27);
     let report = std::fs::read_to_string(place.path("two/report.html")).unwrap();
     assert!(report.contains("27 objects are marked"));
+    // Windows that fit the data are recorded as if they had been asked for.
+    let settings = std::fs::read_to_string(place.path("two/fold-2/config.toml")).unwrap();
+    let window = settings.lines().find_map(|line| line.strip_prefix("window = ")).unwrap();
+    assert!((120..=170).contains(&window.parse().unwrap()), "{settings}");
+    assert!(settings.contains("background = 3"), "{settings}");
 
     // Nothing that was chosen on a fold is left in its model, so the same is found again.
     assert_eq!(place.ok(&[&train[..], &["--resume"]].concat()).0, table);

@@ -97,9 +97,14 @@ impl Augment {
     /// Patches as they are.
     pub const NONE: Self = Self { changes: 0 };
 
-    /// Every preset with its name: what suits stained cells, photographs, and characters, and nothing at all.
-    ///
-    /// Cells have no up or down, photographs can be mirrored, and characters neither.
+    /// What leaves nearly every object what it is: nothing is mirrored, or turned by more than ten degrees.
+    pub const PHOTO: Self = {
+        use Change::{Blur, Colour, CutOut, Jpeg, Light, Noise, Scale, Shift, Tilt};
+        Self::of(&[Tilt, Scale, Shift, Colour, Light, Blur, Noise, Jpeg, CutOut])
+    };
+
+    /// Every preset with its name: what suits stained cells, which have no up or down, photographs, and characters, and
+    /// nothing at all.
     pub const PRESETS: [(&'static str, Self); 4] = {
         use Change::{Blur, Colour, CutOut, Flips, Jpeg, Light, Noise, Rotation, Scale, Shift, Stain, Tilt};
         [
@@ -107,7 +112,7 @@ impl Augment {
                 "microscopy",
                 Self::of(&[Flips, Rotation, Scale, Shift, Stain, Colour, Light, Blur, Noise, Jpeg, CutOut]),
             ),
-            ("photo", Self::of(&[Tilt, Scale, Shift, Colour, Light, Blur, Noise, Jpeg, CutOut])),
+            ("photo", Self::PHOTO),
             ("characters", Self::of(&[Tilt, Scale, Shift, Light, Blur, Noise])),
             ("none", Self::NONE),
         ]

@@ -78,7 +78,7 @@ fn manifest_rows(manifest: &Manifest) -> Vec<Row> {
 }
 
 fn config_rows(config: &TrainConfig, locator: &Locator) -> Vec<Row> {
-    let count = config.patches.background;
+    let count = config.patches.background.unwrap_or(0);
     let mut rows = Vec::new();
     if count > 0 && locator.model().spec.classes.iter().any(|class| class.background) {
         let patches = if count == 1 { "patch" } else { "patches" };
