@@ -1,4 +1,4 @@
-use crate::{PatchConfig, TrainError};
+use crate::{PatchConfig, TrainError, WINDOW_SIDES};
 use locam_arch::ArchName;
 use locam_core::{Normalization, Size};
 use locam_data::{Augment, Change, LoaderConfig, Sampling};
@@ -276,7 +276,7 @@ impl TrainConfig {
         let jitter = self.patches.jitter;
         check("patches.jitter", jitter, (0.0..=0.5).contains(&jitter), "0 to 0.5")?;
         let window = self.patches.window.unwrap_or(self.patch_size);
-        check("patches.window", window, (8..=65_536).contains(&window), "8 to 65536 pixels")?;
+        check("patches.window", window, WINDOW_SIDES.contains(&window), "8 to 65536 pixels")?;
         let object = self.patches.object_size.unwrap_or(1.0);
         check("patches.object_size", object, object.is_finite() && object > 0.0, "a number above 0")?;
         let microns = self.patches.microns_per_pixel.unwrap_or(1.0);

@@ -56,7 +56,7 @@ pub use error::TrainError;
 pub use events::{Event, Observer};
 pub use find_learning_rate::{RateStep, RateTest, find_learning_rate};
 pub use metrics::EpochMetrics;
-pub use patch_config::PatchConfig;
+pub use patch_config::{PatchConfig, WINDOW_SIDES};
 pub use predict::{Evaluation, evaluate, predict};
 pub use run_folder::{DataRecord, Manifest, PartRecord, RunFolder, Start};
 pub use schedule::learning_rate;

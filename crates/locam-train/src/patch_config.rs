@@ -1,4 +1,8 @@
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+
+/// Sides that a window may have, in pixels of the images.
+pub const WINDOW_SIDES: RangeInclusive<u32> = 8..=65_536;
 
 /// How patches are cut from annotated whole images: the table `[patches]` of `config.toml`. Labelled patches
 /// are taken whole, and only `classes`, `object_size` and `microns_per_pixel` matter to them.

@@ -9,7 +9,9 @@ use locam_data::{
     PatchSet, PatchStore, Problem, Split, SplitPlan, assign_splits, fitting_windows, plan_patches,
 };
 use locam_net::DeviceChoice;
-use locam_train::{Observer, Outcome, Run, RunFolder, Start, TrainConfig, TrainData, TrainError, train};
+use locam_train::{
+    Observer, Outcome, Run, RunFolder, Start, TrainConfig, TrainData, TrainError, WINDOW_SIDES, train,
+};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -160,7 +162,7 @@ fn windows(data: &Dataset, config: &TrainConfig) -> Result<(u32, usize), Error> 
     let patches = &config.patches;
     let fitting = fitting_windows(data, patches.classes.as_deref())?;
     let smallest = config.patch_size / MOST_ENLARGED;
-    let side = fitting.side.map_or(config.patch_size, |side| side.max(smallest));
+    let side = fitting.side.unwrap_or(config.patch_size).clamp(smallest, *WINDOW_SIDES.end());
     Ok((patches.window.unwrap_or(side), patches.background.unwrap_or(fitting.background)))
 }
 
