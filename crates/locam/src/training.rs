@@ -50,7 +50,11 @@ impl Prepared {
             let _ = writeln!(lines, "{name:<6}{} patches: {}", store.len(), counts.join(", "));
         }
         if let Some(Crop { side, .. }) = self.data.train.patches().iter().find_map(|patch| patch.crop) {
-            let _ = writeln!(lines, "windows of {side}x{side} pixels");
+            let remedy = match self.data.object_size {
+                Some(_) => "",
+                None => "; points don't say how large objects are: --window and --patch-object-size do",
+            };
+            let _ = writeln!(lines, "windows of {side}x{side} pixels{remedy}");
         }
         lines
     }
