@@ -242,7 +242,7 @@ fn is_clear_of(crop: Crop, shape: &Shape) -> bool {
 }
 
 fn object_size(data: &Dataset, splits: &[Split], wanted: &[ClassId]) -> Option<f64> {
-    let mut sizes: Vec<f64> = data
+    let sizes = data
         .items
         .iter()
         .zip(splits)
@@ -253,8 +253,13 @@ fn object_size(data: &Dataset, splits: &[Split], wanted: &[ClassId]) -> Option<f
         })
         .flatten()
         .filter(|object| wanted.contains(&object.class))
-        .filter_map(|object| Some(object.shape.rect()?.area().sqrt()))
-        .collect();
+        .filter_map(|object| Some(object.shape.rect()?.area().sqrt()));
+    median(sizes)
+}
+
+/// The middle one of some sizes, the upper of two; none of none.
+fn median(sizes: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut sizes: Vec<f64> = sizes.collect();
     sizes.sort_by(f64::total_cmp);
     sizes.get(sizes.len() / 2).copied()
 }

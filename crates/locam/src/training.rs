@@ -164,6 +164,9 @@ pub fn settled(data: &Dataset, config: &TrainConfig) -> Result<TrainConfig, Erro
 /// window is as large as what the network sees; it is not enlarged by more than [`MOST_ENLARGED`], which slows searching down.
 fn windows(data: &Dataset, config: &TrainConfig) -> Result<(u32, usize), Error> {
     let patches = &config.patches;
+    if let (Some(side), Some(background)) = (patches.window, patches.background) {
+        return Ok((side, background));
+    }
     let fitting = fitting_windows(data, patches.classes.as_deref())?;
     let smallest = config.patch_size / MOST_ENLARGED;
     let side = fitting.side.unwrap_or(config.patch_size).clamp(smallest, *WINDOW_SIDES.end());

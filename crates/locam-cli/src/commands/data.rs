@@ -5,7 +5,7 @@ use crate::settings::{lay_patches_over, parse, train_config};
 use anyhow::{Context, Result};
 use locam::{
     Size, SmearPlan, StainPreset, TrainConfig, contact_sheet, inspect, patch_plan, prepare, preview_training,
-    settled, write_image, write_patches, write_smears, write_voc,
+    write_image, write_patches, write_smears, write_voc,
 };
 use std::process::ExitCode;
 
@@ -64,9 +64,7 @@ pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
 /// `locam data preview`
 fn preview(args: &PreviewArgs) -> Result<()> {
     let config = train_config(args.config.as_deref(), &args.settings, &args.patch_args)?;
-    let data = open_data(&args.data, &args.data_args)?;
-    let config = settled(&data, &config)?;
-    let prepared = prepare(&data, &config)?;
+    let prepared = prepare(&open_data(&args.data, &args.data_args)?, &config)?;
     warn_of(&prepared.problems);
     eprint!("{}", prepared.table());
     write_image(&args.sheet, &preview_training(&prepared, &config)?)?;

@@ -1,6 +1,6 @@
 //! How windows are cut where nobody says it.
 
-use super::wanted_classes;
+use super::{median, wanted_classes};
 use crate::{DataError, Dataset, Label, Object, Split};
 
 /// Side of a window over the usual object's larger side: some of what is around an object tells where it ends.
@@ -37,12 +37,8 @@ pub fn fitting_windows(data: &Dataset, classes: Option<&[String]>) -> Result<Fit
         .collect();
     let usual_sides = wanted.iter().filter_map(|class| {
         let of_class = images.iter().flatten().filter(|object| object.class == *class);
-        let mut sides: Vec<f64> = of_class
-            .filter_map(|object| object.shape.rect())
-            .map(|rect| rect.width().max(rect.height()))
-            .collect();
-        sides.sort_by(f64::total_cmp);
-        sides.get(sides.len() / 2).copied()
+        let boxes = of_class.filter_map(|object| object.shape.rect());
+        median(boxes.map(|rect| rect.width().max(rect.height())))
     });
     let side = usual_sides.max_by(f64::total_cmp).map(|largest| (SIDE * largest).round() as u32);
     let objects: usize = images.iter().map(Vec::len).sum();
