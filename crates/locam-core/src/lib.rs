@@ -12,6 +12,7 @@
 mod geometry;
 mod map;
 mod mask;
+mod median;
 mod model;
 mod region;
 mod shape;
@@ -19,6 +20,7 @@ mod shape;
 pub use geometry::{Point, Rect, Size};
 pub use map::{MapTransform, ScoreMap};
 pub use mask::{Mask, Run};
+pub use median::median;
 pub use model::{ClassId, ClassSpec, ModelSpec, Normalization, Provenance, UsualBox};
 pub use region::Region;
 pub use shape::Shape;

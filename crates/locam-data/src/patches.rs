@@ -10,7 +10,7 @@ pub use write::{WrittenPatches, write_patches};
 
 use crate::split::assign_splits;
 use crate::{Crop, DataError, Dataset, Item, Label, Object, Patch, Problem, Split, SplitPlan, read_size};
-use locam_core::{ClassId, Point, Rect, Shape, Size};
+use locam_core::{ClassId, Point, Rect, Shape, Size, median};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -255,11 +255,4 @@ fn object_size(data: &Dataset, splits: &[Split], wanted: &[ClassId]) -> Option<f
         .filter(|object| wanted.contains(&object.class))
         .filter_map(|object| Some(object.shape.rect()?.area().sqrt()));
     median(sizes)
-}
-
-/// The middle one of some sizes, the upper of two; none of none.
-fn median(sizes: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut sizes: Vec<f64> = sizes.collect();
-    sizes.sort_by(f64::total_cmp);
-    sizes.get(sizes.len() / 2).copied()
 }

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use locam_arch::{ArchName, Graph, Op};
-use locam_core::{Normalization, Size};
+use locam_core::{Normalization, Size, median};
 use locam_infer::{Head, Images, Pixels, Plan, Precision, StepTime};
 use locam_kernels::{Bf16, Isa, measured_peak};
 use locam_net::initial_state;
@@ -191,8 +191,7 @@ fn median_seconds(mut run: impl FnMut() -> Result<(), locam_infer::InferError>) 
         run()?;
         times.push(start.elapsed().as_secs_f64());
     }
-    times.sort_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
+    Ok(median(times).expect("it ran more than once"))
 }
 
 fn noise(count: usize) -> Vec<u8> {

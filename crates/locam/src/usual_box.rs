@@ -4,7 +4,7 @@ use crate::Locator;
 use crate::assessing::{Assessed, regions_at, truths_of};
 use crate::calibrating::{HALF, is_whole};
 use crate::locating::Levels;
-use locam_core::{ClassId, ClassSpec, UsualBox};
+use locam_core::{ClassId, ClassSpec, UsualBox, median};
 use locam_locate::{Counts, MatchRule, match_regions};
 
 /// Boxes that must lie wholly inside images before anything is said of them.
@@ -37,10 +37,7 @@ pub(crate) fn fit_usual_box(
     if sides[0].len() < LEAST_BOXES {
         return None;
     }
-    let [width, height] = sides.map(|mut lengths| {
-        lengths.sort_by(f64::total_cmp);
-        lengths[lengths.len() / 2]
-    });
+    let [width, height] = sides.map(|lengths| median(lengths).expect("there are enough"));
     let f1 = |usual: UsualBox| {
         let class = ClassSpec { usual_box: Some(usual), ..class.clone() };
         let mut counts = Counts::default();

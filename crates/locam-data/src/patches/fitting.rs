@@ -1,7 +1,8 @@
 //! How windows are cut where nobody says it.
 
-use super::{median, wanted_classes};
+use super::wanted_classes;
 use crate::{DataError, Dataset, Label, Object, Split};
+use locam_core::median;
 
 /// Side of a window over the usual object's larger side: some of what is around an object tells where it ends.
 const SIDE: f64 = 1.2;
