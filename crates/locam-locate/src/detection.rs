@@ -153,6 +153,19 @@ impl Ranking {
         Some(FROC_RATES.map(at).iter().sum::<f64>() / FROC_RATES.len() as f64)
     }
 
+    /// F1 of the regions of at least each of these scores. `None` without objects.
+    pub fn f1_from(&self, thresholds: &[f64], times: &[u32]) -> Option<Vec<f64>> {
+        let objects = self.objects(times)?;
+        let curve = self.by_score(times);
+        let from = |&threshold: &f64| {
+            let above = curve.partition_point(|&(score, _)| score >= threshold);
+            let Tally { hits, false_alarms } =
+                above.checked_sub(1).map_or_else(Tally::default, |last| curve[last].1);
+            2.0 * hits / (hits + false_alarms + objects)
+        };
+        Some(thresholds.iter().map(from).collect())
+    }
+
     /// The scores of all regions, and whether they are objects.
     pub fn verdicts(&self) -> Vec<Verdict> {
         self.regions.iter().map(|ranked| ranked.verdict).collect()
@@ -199,6 +212,7 @@ impl Ranking {
 #[expect(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
+    use crate::Counts;
     use proptest::prelude::*;
 
     fn image(verdicts: &[(f64, bool)], objects: usize) -> ImageVerdicts {
@@ -281,6 +295,21 @@ mod tests {
             scores.sort_by(f64::total_cmp);
             prop_assume!(scores.windows(2).all(|pair| pair[0] < pair[1]));
             prop_assert!(near(whole.average_precision(&times), again.average_precision(&once)));
+        }
+
+        #[test]
+        fn f1_is_that_of_what_lies_above_a_threshold(images in images(), thresholds in prop::collection::vec(-6.0_f64..6.0, 1..5)) {
+            let once = vec![1; images.len()];
+            let objects: usize = images.iter().map(|one| one.objects).sum();
+            let counted = |&threshold: &f64| {
+                let above = images.iter().flat_map(|one| &one.verdicts).filter(|verdict| verdict.score >= threshold);
+                let (hits, others): (Vec<&Verdict>, Vec<&Verdict>) = above.partition(|verdict| verdict.hit);
+                let (true_positives, false_positives) = (hits.len(), others.len());
+                Counts { true_positives, false_positives, misses: objects - true_positives }.f1()
+            };
+            let naive: Vec<f64> = thresholds.iter().map(counted).collect();
+            let found = Ranking::new(&images).f1_from(&thresholds, &once);
+            prop_assert_eq!(found, (objects > 0).then_some(naive));
         }
 
         #[test]

@@ -4,11 +4,13 @@ use crate::Locator;
 use crate::assessing::{
     Assessed, EVEN, RELIABILITY_BINS, is_annotated, match_rule, matches_of, regions_at, truths_of,
 };
+use crate::evaluating::SEED;
 use crate::locating::Levels;
 use crate::usual_box::fit_usual_box;
-use locam_core::{ClassId, ClassSpec, ModelSpec, Point, UsualBox};
+use locam_core::{ClassId, ClassSpec, ModelSpec, Point, UsualBox, median};
 use locam_locate::{
-    Counts, ImageVerdicts, MatchRule, Scaling, Truth, Verdict, fit_scaling, middle_of_plateau, reliability,
+    Counts, ImageVerdicts, MatchRule, Ranking, Resamples, Scaling, Truth, Verdict, fit_scaling,
+    middle_of_plateau, reliability,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -42,6 +44,9 @@ pub struct Calibration {
     /// That of the scores before.
     pub calibration_error_before: f64,
 }
+
+/// Draws of the images over which a threshold is the mean.
+const DRAWS: usize = 200;
 
 /// The lowest margin that is tried as threshold and as contour.
 const LOWEST: f64 = -2.0;
@@ -78,14 +83,15 @@ impl Calibrated {
     }
 }
 
-/// Chooses from annotated images where maps lie, and for every class the threshold of highest F1, the contour along which
+/// Chooses from annotated images where maps lie, and for every class a threshold of about the highest F1, the contour along which
 /// regions fit objects best, and the midpoint and temperature that make the scores of regions the log-odds of their being objects.
 ///
 /// A network may answer beside an object: it was trained on patches whose map cells need not lie around their
 /// middle. The maps are moved by the median of the way from regions to the objects next to them.
 /// Each contour is tried with the threshold that is best for it, and judged by F1 and, where objects have boxes, F1 by an
 /// overlap of at least a half as well. Several thresholds, and several contours, often do about as well; the middle of the
-/// longest such stretch is taken, since its ends are where other images would fall off. Where objects have boxes, their usual one
+/// longest such stretch is taken, since its ends are where other images would fall off. Where that lies a few false alarms can decide, so
+/// that a threshold is its mean over bootstrap draws of the images. Where objects have boxes, their usual one
 /// counts as much as fits best. Midpoint and temperature are
 /// fitted to the regions that the network holds for likelier than not, found or not at the threshold, so that their probabilities
 /// tell more than what was kept.
@@ -126,12 +132,9 @@ fn displacement(locator: &Locator, assessed: &[Assessed]) -> Point {
     if ways.len() < LEAST_PAIRS {
         return Point::default();
     }
-    let median = |coordinate: fn(&Point) -> f64| {
-        let mut values: Vec<f64> = ways.iter().map(coordinate).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
-    Point::new(median(|way| way.x), median(|way| way.y))
+    let usual =
+        |coordinate: fn(&Point) -> f64| median(ways.iter().map(coordinate)).expect("there are enough");
+    Point::new(usual(|way| way.x), usual(|way| way.y))
 }
 
 fn middle(truth: &Truth) -> Point {
@@ -169,9 +172,10 @@ fn calibrate_class(
     let f1_before = counts_at(locator, id, class, Levels::at(class.threshold, class), assessed).f1();
     let class = &ClassSpec { usual_box: None, ..class.clone() };
     let levels = candidates(locator, id, class, moved);
+    let resamples = Resamples::new(moved.len(), DRAWS, SEED);
     let tried: Vec<Outlined> = levels
         .par_iter()
-        .map(|&contour| Outlined::new(locator, id, class, (contour, &levels), moved))
+        .map(|&contour| Outlined::new(locator, id, class, (contour, &levels), &resamples, moved))
         .collect();
     let fits: Vec<(f64, f64)> = tried.iter().map(|one| (one.levels.contour, one.fit())).collect();
     let contour = middle_of_plateau(&fits);
@@ -212,18 +216,16 @@ fn calibrate_class(
 /// from there on half of them would be lost.
 fn candidates(locator: &Locator, id: ClassId, class: &ClassSpec, assessed: &[Assessed]) -> Vec<f64> {
     let found = verdicts(locator, id, class, Levels::even(class), assessed);
-    let mut scores: Vec<f64> =
-        found.iter().filter(|verdict| verdict.hit).map(|verdict| verdict.score).collect();
-    scores.sort_by(f64::total_cmp);
+    let scores = found.iter().filter(|verdict| verdict.hit).map(|verdict| verdict.score);
     let lowest = class.score(LOWEST);
-    let highest = scores.get(scores.len() / 2).copied().unwrap_or_else(|| class.score(HIGHEST));
+    let highest = median(scores).unwrap_or_else(|| class.score(HIGHEST));
     (0..=STEPS).map(|step| lowest + (highest - lowest) * f64::from(step) / f64::from(STEPS)).collect()
 }
 
 /// The overlap from which a box counts as found.
 pub(crate) const HALF: f64 = 0.5;
 
-/// Regions along one contour, at the threshold that is best for them.
+/// Regions along one contour, at a threshold that is about the best for them.
 struct Outlined {
     levels: Levels,
     f1: f64,
@@ -236,55 +238,37 @@ impl Outlined {
         id: ClassId,
         class: &ClassSpec,
         (contour, thresholds): (f64, &[f64]),
+        resamples: &Resamples,
         assessed: &[Assessed],
     ) -> Self {
         let all = Levels { threshold: contour, contour };
-        let (mut by_centroid, mut by_overlap, mut has_boxes) = (Found::default(), Found::default(), false);
+        let (mut by_centroid, mut by_overlap, mut has_boxes) = (Vec::new(), Vec::new(), false);
         for one in assessed {
             let truths = truths_of(id, &one.truths);
             let regions = regions_at(locator, id, class, all, one);
             let rule = match_rule(locator, &one.located.margins[id.0]);
-            by_centroid.add(ImageVerdicts::new(&regions, &truths, rule));
-            by_overlap.add(ImageVerdicts::new(&regions, &truths, MatchRule::Overlap { iou: HALF }));
+            by_centroid.push(ImageVerdicts::new(&regions, &truths, rule));
+            by_overlap.push(ImageVerdicts::new(&regions, &truths, MatchRule::Overlap { iou: HALF }));
             has_boxes |= truths.iter().any(|truth| truth.shape.rect().is_some());
         }
-        let above = thresholds.iter().filter(|&&threshold| threshold >= contour);
-        let swept: Vec<(f64, f64)> =
-            above.map(|&threshold| (threshold, by_centroid.f1_from(threshold))).collect();
-        let threshold = middle_of_plateau(&swept);
+        let (by_centroid, by_overlap) = (Ranking::new(&by_centroid), Ranking::new(&by_overlap));
+        let above: Vec<f64> = thresholds.iter().copied().filter(|&threshold| threshold >= contour).collect();
+        let best = |times: &[u32]| {
+            let f1 = by_centroid.f1_from(&above, times)?;
+            Some(middle_of_plateau(&above.iter().copied().zip(f1).collect::<Vec<_>>()))
+        };
+        let threshold = resamples.mean(best).map_or(contour, |mean| mean.max(contour));
+        let once = vec![1; assessed.len()];
+        let f1 = |ranking: &Ranking| ranking.f1_from(&[threshold], &once).map_or(0.0, |f1| f1[0]);
         Self {
             levels: Levels { threshold, contour },
-            f1: by_centroid.f1_from(threshold),
-            overlap_f1: has_boxes.then(|| by_overlap.f1_from(threshold)),
+            f1: f1(&by_centroid),
+            overlap_f1: has_boxes.then(|| f1(&by_overlap)),
         }
     }
 
     fn fit(&self) -> f64 {
         self.f1 + self.overlap_f1.unwrap_or(0.0)
-    }
-}
-
-/// Regions and objects of several images.
-#[derive(Default)]
-struct Found {
-    verdicts: Vec<Verdict>,
-    objects: usize,
-}
-
-impl Found {
-    fn add(&mut self, one: ImageVerdicts) {
-        self.verdicts.extend(one.verdicts);
-        self.objects += one.objects;
-    }
-
-    /// F1 of the regions of at least that score. A stronger region takes its object whether there are weaker ones or not.
-    fn f1_from(&self, threshold: f64) -> f64 {
-        let found: Vec<&Verdict> =
-            self.verdicts.iter().filter(|verdict| verdict.score >= threshold).collect();
-        let hits = found.iter().filter(|verdict| verdict.hit).count();
-        let counts =
-            Counts { true_positives: hits, false_positives: found.len() - hits, misses: self.objects - hits };
-        counts.f1()
     }
 }
 
@@ -296,16 +280,15 @@ fn verdicts(
     levels: Levels,
     assessed: &[Assessed],
 ) -> Vec<Verdict> {
-    let mut found = Found::default();
-    for one in assessed {
+    let of = |one: &Assessed| {
         let regions = regions_at(locator, id, class, levels, one);
         let rule = match_rule(locator, &one.located.margins[id.0]);
-        found.add(ImageVerdicts::new(&regions, &truths_of(id, &one.truths), rule));
-    }
-    found.verdicts
+        ImageVerdicts::new(&regions, &truths_of(id, &one.truths), rule).verdicts
+    };
+    assessed.iter().flat_map(of).collect()
 }
 
-/// The right and the wrong of each sought class at the threshold that is best on these images, which is told as well.
+/// The right and the wrong of each sought class at what would be chosen on these images, which is told as well.
 pub(crate) fn best_counts(locator: &Locator, assessed: &[Assessed]) -> Vec<(Calibration, Counts)> {
     let by = displacement(locator, assessed);
     let moved: Vec<Assessed> = assessed.iter().map(|one| moved(one, by)).collect();
@@ -385,6 +368,15 @@ mod tests {
         (0..12).map(|i| (80.0 + 120.0 * f64::from(i % 4), 80.0 + 140.0 * f64::from(i / 4), height)).collect()
     }
 
+    /// An image with objects whose cones are 24 high, and with cones of that height where no object is.
+    fn image_with_false_cones(height: f64) -> Assessed {
+        let mut one = image(&rows(24.0), Point::default());
+        let mut all = rows(24.0);
+        all.extend(rows(height).iter().map(|&(x, y, height)| (x + 60.0, y + 70.0, height)));
+        one.located.margins = image(&all, Point::default()).located.margins;
+        one
+    }
+
     #[test]
     fn maps_that_answer_beside_objects_are_moved_onto_them() {
         let beside = Point::new(-24.0, -16.0);
@@ -414,11 +406,7 @@ mod tests {
 
     #[test]
     fn weak_false_regions_are_left_out_and_make_scores_less_certain() {
-        let mut one = image(&rows(24.0), Point::default());
-        let mut all = rows(24.0);
-        all.extend(rows(10.0).iter().map(|&(x, y, height)| (x + 60.0, y + 70.0, height)));
-        one.located.margins = image(&all, Point::default()).located.margins;
-        let found = calibrate(&locator(), &[one]);
+        let found = calibrate(&locator(), &[image_with_false_cones(10.0)]);
         let class = &found.classes[0];
         let margin = class.threshold * class.temperature + class.midpoint;
         // At the latest from 6.24 on a false cone is narrower than a third of an object and is dropped. The threshold is
@@ -430,5 +418,20 @@ mod tests {
         // Even odds lie between the false cones and the true ones.
         assert!(class.midpoint > 10.0 && class.midpoint < 24.0, "{class:?}");
         assert!(class.calibration_error < class.calibration_error_before, "{class:?}");
+    }
+
+    #[test]
+    fn no_image_decides_alone_on_a_threshold() {
+        let clean = image(&rows(24.0), Point::default());
+        let noisy = image_with_false_cones(20.0);
+        let threshold = |images: &[Assessed]| {
+            let class = &calibrate(&locator(), images).classes[0];
+            class.threshold * class.temperature + class.midpoint
+        };
+        let (low, high) = (threshold(std::slice::from_ref(&clean)), threshold(std::slice::from_ref(&noisy)));
+        // A quarter of the draws of two images has the clean one twice.
+        let expected = 0.25 * low + 0.75 * high;
+        let both = threshold(&[clean, noisy]);
+        assert!(high - low > 2.0 && (both - expected).abs() < 0.2, "{low} {both} {high}");
     }
 }
