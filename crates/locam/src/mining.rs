@@ -48,7 +48,7 @@ fn no_background() -> Error {
     Error::Request("mining needs a background class; train with --background 1 or more".to_owned())
 }
 
-/// What a model finds on whole validation images, at the threshold that is best there.
+/// What a model finds on whole validation images, at the threshold that would be chosen there.
 #[derive(Clone, Debug, Serialize)]
 pub struct MiningFigures {
     /// The class.
