@@ -3,7 +3,7 @@
 use crate::{DataError, ImageSource};
 use image::RgbImage;
 use image::imageops::blur;
-use locam_core::Size;
+use locam_core::{Size, median};
 use std::f64::consts::FRAC_1_SQRT_2;
 
 /// The longer side to which images are shrunk first, in pixels.
@@ -98,8 +98,7 @@ fn middle_size(image: &RgbImage) -> Option<f64> {
             sizes.push((f64::from(right + 1 - left) * f64::from(bottom + 1 - top)).sqrt());
         }
     }
-    let middle = sizes.len() / 2;
-    (sizes.len() >= LEAST_THINGS).then(|| *sizes.select_nth_unstable_by(middle, f64::total_cmp).1)
+    if sizes.len() < LEAST_THINGS { None } else { median(sizes) }
 }
 
 /// The value of the green channel up to which pixels are dark: both sides are as alike in themselves as can be (Otsu, 1979).
