@@ -38,7 +38,7 @@ pub(crate) fn step(program: &str, arguments: &[&str], environment: &[(&str, &str
     let shown = format!("{program} {}", arguments.join(" "));
     eprintln!("\n==> {shown}");
     let started = Instant::now();
-    let status = Command::new(program)
+    let status = command(program)
         .args(arguments)
         .envs(environment.iter().copied())
         .status()
@@ -46,4 +46,17 @@ pub(crate) fn step(program: &str, arguments: &[&str], environment: &[(&str, &str
     ensure!(status.success(), "`{shown}` failed ({status})");
     eprintln!("==> done in {:.0} s", started.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// A command that isn't told what Cargo told this program of its own package. Build scripts look at that (ring's does), so that
+/// what stands on them would be built again whenever Cargo is started by this program and by hand in turn.
+pub(crate) fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
 }

@@ -3,6 +3,7 @@
 use super::options::{Options, Scale};
 use super::plan::{Agreement, Input, Section};
 use super::runner::Program;
+use crate::ci;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -156,7 +157,7 @@ fn python() -> Result<PathBuf> {
 /// Builds our runner and asks Cargo where it put it.
 fn our_runner() -> Result<PathBuf> {
     eprintln!("==> building our runner");
-    let mut command = Command::new("cargo");
+    let mut command = ci::command("cargo");
     command.args(["build", "--release", "-p", "locam", "--example", "peer_runner"]);
     command.args(["--message-format", "json-render-diagnostics"]);
     let output = command.stderr(std::process::Stdio::inherit()).output().context("could not start cargo")?;
