@@ -31,7 +31,7 @@ pub(crate) fn sanitize() -> Result<()> {
         ("RUSTC_BOOTSTRAP", "1"),
         // Checks that are calls, and not part of every kernel, compile in a third of the time; they run in twice as much.
         ("RUSTFLAGS", "-Zsanitizer=address -Cllvm-args=-asan-instrumentation-with-call-threshold=0"),
-        // Instrumented kernels take six times as long to compile with all optimisations.
+        // With checks inlined, kernels took six times as long to compile with all optimisations.
         ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
         // These settings would make the next ordinary build start afresh.
         ("CARGO_TARGET_DIR", &folder.to_string_lossy()),
