@@ -44,6 +44,10 @@ pub struct ClassSpec {
     /// The score along which regions are outlined; the threshold where it is not known or above that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contour: Option<f64>,
+    /// Size of its objects in network input pixels (the geometric mean of width and height), where they have boxes; the model's
+    /// where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_size: Option<f64>,
     /// How large its objects usually are, where that tells more of their boxes than the maps alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usual_box: Option<UsualBox>,
@@ -72,6 +76,7 @@ impl ClassSpec {
             temperature: unscaled(),
             threshold: 0.0,
             contour: None,
+            object_size: None,
             usual_box: None,
         }
     }

@@ -52,12 +52,14 @@ pub struct PatchPlan {
 }
 
 /// One class of a set of patches.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PatchClass {
     /// Its name.
     pub name: String,
     /// Whether it stands for what is not sought.
     pub background: bool,
+    /// The median over its training objects of the geometric mean of a box's width and height, in pixels of the images.
+    pub object_size: Option<f64>,
 }
 
 /// Patches to train on.
@@ -67,7 +69,7 @@ pub struct PatchSet {
     pub classes: Vec<PatchClass>,
     /// The patches, by image.
     pub patches: Vec<Patch>,
-    /// The median over training objects of the geometric mean of a box's width and height, in pixels of the images.
+    /// The same over the training objects of all classes.
     pub object_size: Option<f64>,
     /// Images that were passed over.
     pub problems: Vec<Problem>,
@@ -83,15 +85,13 @@ pub struct PatchSet {
 /// [`DataError::Unfit`]: an unknown class, a class without patches, a single class, too few sources to split.
 pub fn plan_patches(data: &Dataset, plan: &PatchPlan) -> Result<PatchSet, DataError> {
     let wanted = wanted_classes(data, plan.classes.as_deref())?;
-    let mut classes: Vec<PatchClass> = wanted
-        .iter()
-        .map(|&id| &data.classes[id.0])
-        .map(|name| PatchClass { name: name.clone(), background: name == BACKGROUND })
-        .collect();
+    let class =
+        |name: &str| PatchClass { name: name.to_owned(), background: name == BACKGROUND, object_size: None };
+    let mut classes: Vec<PatchClass> = wanted.iter().map(|&id| class(&data.classes[id.0])).collect();
     let background = ClassId(classes.len());
     let annotated = data.items.iter().any(|item| matches!(item.label, Label::Objects(_)));
     if annotated && plan.background != Background::None {
-        classes.push(PatchClass { name: BACKGROUND.to_owned(), background: true });
+        classes.push(class(BACKGROUND));
     }
     if let [only] = classes.as_slice() {
         let remedy =
@@ -119,6 +119,9 @@ pub fn plan_patches(data: &Dataset, plan: &PatchPlan) -> Result<PatchSet, DataEr
         }
     }
     set.object_size = object_size(data, &splits, &wanted);
+    for (class, id) in set.classes.iter_mut().zip(wanted) {
+        class.object_size = object_size(data, &splits, &[id]);
+    }
     check(data, &set)?;
     Ok(set)
 }

@@ -3,6 +3,7 @@ use crate::islands::{Extent, Islands};
 use crate::outline::outline;
 use crate::watershed::basins;
 use locam_core::{ClassId, Point, Rect, Region, ScoreMap, Size, UsualBox};
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 /// What becomes a region. Lengths are in pixels of the image that the map's transform leads to.
@@ -79,10 +80,35 @@ fn regions_of(
 
 /// Strongest first, without those too near to a stronger one.
 fn in_order(mut regions: Vec<Region>, min_distance: f64) -> Vec<Region> {
-    regions.sort_by(|a, b| {
-        b.score.total_cmp(&a.score).then(a.peak.y.total_cmp(&b.peak.y)).then(a.peak.x.total_cmp(&b.peak.x))
+    regions.sort_by(stronger_first);
+    let mut kept = Kept::new(min_distance);
+    regions.retain(|region| kept.takes(region, |_| min_distance));
+    regions
+}
+
+/// The regions that stay where a place holds one object, whatever its class: those whose peak is not nearer to that of a stronger
+/// region of another class than the smaller `min_distance` of both classes (class-agnostic non-maximum suppression). Their order
+/// stays, too.
+pub fn suppress_across_classes(regions: Vec<Region>, min_distance: impl Fn(ClassId) -> f64) -> Vec<Region> {
+    let mut order: Vec<usize> = (0..regions.len()).collect();
+    order.sort_by(|&a, &b| {
+        stronger_first(&regions[a], &regions[b]).then(regions[a].class.cmp(&regions[b].class))
     });
-    suppress(regions, min_distance)
+    let mut kept = Kept::new(regions.iter().map(|region| min_distance(region.class)).fold(0.0, f64::max));
+    let mut stays = vec![false; regions.len()];
+    for place in order {
+        let class = regions[place].class;
+        let apart = |other: ClassId| {
+            if other == class { 0.0 } else { min_distance(other).min(min_distance(class)) }
+        };
+        stays[place] = kept.takes(&regions[place], apart);
+    }
+    let mut stays = stays.into_iter();
+    regions.into_iter().filter(|_| stays.next() == Some(true)).collect()
+}
+
+fn stronger_first(a: &Region, b: &Region) -> Ordering {
+    b.score.total_cmp(&a.score).then(a.peak.y.total_cmp(&b.peak.y)).then(a.peak.x.total_cmp(&b.peak.x))
 }
 
 /// Measures one set of grid points, of which the first is the strongest.
@@ -152,27 +178,35 @@ fn weighted_middle(grid: &Grid, members: &[usize], weight: impl Fn(usize) -> f64
     (total > 0.0 && total.is_finite()).then(|| Point::new(x / total, y / total))
 }
 
-/// Keeps a region unless a stronger kept one has its peak nearer than `min_distance`. Kept peaks are filed by squares
-/// of that side, so that only those nearby are looked at.
-fn suppress(regions: Vec<Region>, min_distance: f64) -> Vec<Region> {
-    if min_distance.is_nan() || min_distance <= 0.0 {
-        return regions;
+/// Regions that were kept so far, filed by squares as wide as any two may be required to be apart, so that only those nearby are
+/// looked at.
+struct Kept {
+    side: f64,
+    peaks: HashMap<(i64, i64), Vec<(Point, ClassId)>>,
+}
+
+impl Kept {
+    fn new(side: f64) -> Self {
+        Self { side, peaks: HashMap::new() }
     }
-    let mut kept_peaks: HashMap<(i64, i64), Vec<Point>> = HashMap::new();
-    let square = |length: f64| (length / min_distance).floor() as i64;
-    let mut keep = |region: &Region| {
-        let (column, row) = (square(region.peak.x), square(region.peak.y));
-        let nearby = (row - 1..=row + 1).flat_map(|y| (column - 1..=column + 1).map(move |x| (x, y)));
-        let crowded = nearby
-            .filter_map(|place| kept_peaks.get(&place))
-            .flatten()
-            .any(|other| other.distance(region.peak) < min_distance);
-        if !crowded {
-            kept_peaks.entry((column, row)).or_default().push(region.peak);
+
+    /// Keeps a region unless a kept one has its peak nearer than it has to be `apart`, by that one's class.
+    fn takes(&mut self, region: &Region, apart: impl Fn(ClassId) -> f64) -> bool {
+        if self.side.is_nan() || self.side <= 0.0 {
+            return true;
         }
-        !crowded
-    };
-    regions.into_iter().filter(|region| keep(region)).collect()
+        let square = |length: f64| (length / self.side).floor() as i64;
+        let (column, row) = (square(region.peak.x), square(region.peak.y));
+        let mut nearby = (row - 1..=row + 1).flat_map(|y| (column - 1..=column + 1).map(move |x| (x, y)));
+        let is_crowded = nearby.any(|place| {
+            let there = self.peaks.get(&place).map_or(&[][..], Vec::as_slice);
+            there.iter().any(|&(peak, class)| peak.distance(region.peak) < apart(class))
+        });
+        if !is_crowded {
+            self.peaks.entry((column, row)).or_default().push((region.peak, region.class));
+        }
+        !is_crowded
+    }
 }
 
 #[cfg(test)]
@@ -249,6 +283,27 @@ mod tests {
             find_regions(&map, ClassId(0), image, &RegionConfig { min_distance, ..config(0.0) }).len()
         };
         assert_eq!((count(90.0), count(100.0)), (2, 1));
+    }
+
+    #[test]
+    fn of_two_classes_at_a_place_the_stronger_stays() {
+        let image = Size::new(640, 320);
+        let of = |class: usize, x: f64, lower: f32| {
+            let map = cones(image, &[(x, 160.5)], 60.0);
+            let map = map.with_values(map.values().iter().map(|v| v - lower).collect());
+            find_regions(&map, ClassId(class), image, &config(0.0)).remove(0)
+        };
+        let weak = [of(0, 96.5, 1.0), of(0, 352.5, 1.0), of(0, 448.5, 1.0)];
+        let strong = [of(1, 160.5, 0.0), of(1, 480.5, 0.0)];
+        let all = || [&weak[..], &strong[..]].concat();
+        let with = |first: f64, second: f64| {
+            suppress_across_classes(all(), |class| if class == ClassId(0) { first } else { second })
+        };
+        // 64 and 32 pixels lie between a weak region and a strong one; the weak ones are 96 pixels apart.
+        assert_eq!(with(60.0, 200.0), [&weak[..2], &strong[..]].concat());
+        assert_eq!(with(200.0, 60.0), with(60.0, 200.0));
+        assert_eq!(with(200.0, 70.0), [&weak[1..2], &strong[..]].concat());
+        assert_eq!(with(0.0, 200.0), all());
     }
 
     #[test]
@@ -348,6 +403,31 @@ mod tests {
             for (i, a) in found.iter().enumerate() {
                 prop_assert!(found[..i].iter().all(|b| a.peak.distance(b.peak) >= min_distance));
             }
+        }
+
+        #[test]
+        fn across_classes_what_stays_is_what_no_stronger_one_that_stays_is_too_near_to(
+            (maps, image) in any_map().prop_flat_map(|(map, image)| {
+                let other = prop::collection::vec(-9.0_f32..9.0, map.values().len());
+                (other.prop_map(move |values| [map.clone(), map.with_values(values)]), Just(image))
+            }),
+            distances in [0.0_f64..120.0, 0.0_f64..120.0]
+        ) {
+            let config = RegionConfig { min_distance: 40.0, ..config(0.0) };
+            let find = |class: usize| find_regions(&maps[class], ClassId(class), image, &config);
+            let all = [find(0), find(1)].concat();
+            let found = suppress_across_classes(all.clone(), |class| distances[class.0]);
+            let apart = distances[0].min(distances[1]);
+            // The naive twin: the strongest goes on, and takes those of the other class that are too near with it.
+            let (mut left, mut stay) = (all.clone(), Vec::new());
+            left.sort_by(|a, b| stronger_first(a, b).then(a.class.cmp(&b.class)));
+            while !left.is_empty() {
+                let first = left.remove(0);
+                left.retain(|one| one.class == first.class || one.peak.distance(first.peak) >= apart);
+                stay.push(first);
+            }
+            let expected: Vec<Region> = all.into_iter().filter(|one| stay.contains(one)).collect();
+            prop_assert_eq!(found, expected);
         }
 
         #[test]

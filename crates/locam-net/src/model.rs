@@ -170,9 +170,9 @@ fn checked(spec: ModelSpec, path: &Path) -> Result<ModelSpec, NetError> {
         let numbers = [Some(class.midpoint), Some(class.temperature), Some(class.threshold), class.contour];
         class.temperature <= 0.0 || !numbers.into_iter().flatten().all(f64::is_finite)
     };
+    let is_length = |side: f64| side.is_finite() && side > 0.0;
     let boxless = |class: &&locam_core::ClassSpec| {
         class.usual_box.is_some_and(|usual| {
-            let is_length = |side: f64| side.is_finite() && side > 0.0;
             !is_length(usual.width) || !is_length(usual.height) || !(0.0..=1.0).contains(&usual.weight)
         })
     };
@@ -180,6 +180,10 @@ fn checked(spec: ModelSpec, path: &Path) -> Result<ModelSpec, NetError> {
         let reason =
             format!("its class {} has a usual box that makes no sense; calibrate or train again", class.name);
         return Err(content_error(path, reason));
+    }
+    let sizes = spec.classes.iter().map(|class| class.object_size).chain([spec.object_size]);
+    if let Some(size) = sizes.flatten().find(|&size| !is_length(size)) {
+        return Err(content_error(path, format!("an object size of {size} makes no sense; train again")));
     }
     match spec.classes.iter().find(senseless) {
         None => Ok(spec),

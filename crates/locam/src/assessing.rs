@@ -3,7 +3,7 @@
 use crate::locating::Levels;
 use crate::writing::{Entry, write_entries};
 use crate::{Error, Located, Locator};
-use locam_core::{ClassId, ClassSpec, Region, ScoreMap};
+use locam_core::{ClassId, ClassSpec, Region};
 use locam_data::{Dataset, ImageSource, Item, Label, PatchStore, Problem, Split};
 use locam_locate::{MatchRule, Matches, Truth, find_regions, match_regions};
 use std::collections::{BTreeMap, BTreeSet};
@@ -141,8 +141,9 @@ pub(crate) fn is_annotated(id: ClassId, assessed: &[Assessed]) -> bool {
 }
 
 /// Boxes and masks are hit by a centroid inside; points by one within half an object.
-pub(crate) fn match_rule(locator: &Locator, margin: &ScoreMap) -> MatchRule {
-    MatchRule::Centroid { radius: locator.object_size(margin) / 2.0 }
+pub(crate) fn match_rule(locator: &Locator, id: ClassId, one: &Assessed) -> MatchRule {
+    let class = &locator.model().spec.classes[id.0];
+    MatchRule::Centroid { radius: locator.object_size(class, &one.located.margins[id.0]) / 2.0 }
 }
 
 /// What is as likely as not.
@@ -150,7 +151,7 @@ pub(crate) const EVEN: f64 = 0.5;
 /// Bins of a reliability curve.
 pub(crate) const RELIABILITY_BINS: usize = 10;
 
-/// The regions of a class at some log-odds.
+/// The regions of a class at some log-odds, whatever other classes have there.
 pub(crate) fn regions_at(
     locator: &Locator,
     id: ClassId,
@@ -165,8 +166,7 @@ pub(crate) fn regions_at(
 
 /// Which regions of a class are objects.
 pub(crate) fn matches_of(locator: &Locator, id: ClassId, regions: &[Region], one: &Assessed) -> Matches {
-    let rule = match_rule(locator, &one.located.margins[id.0]);
-    match_regions(regions, &truths_of(id, &one.truths), rule)
+    match_regions(regions, &truths_of(id, &one.truths), match_rule(locator, id, one))
 }
 
 /// The objects of one class.

@@ -115,7 +115,7 @@ fn displacement(locator: &Locator, assessed: &[Assessed]) -> Point {
     for one in assessed {
         for (id, class) in locator.model().spec.sought_classes() {
             let regions = regions_at(locator, id, class, Levels::even(class), one);
-            let near = locator.object_size(&one.located.margins[id.0]);
+            let near = locator.object_size(class, &one.located.margins[id.0]);
             let peers: Vec<Point> = one.truths.iter().filter(|truth| truth.class == id).map(middle).collect();
             for region in regions.iter().filter(|region| !region.at_border) {
                 let Some(object) = nearest(region.centroid, &peers) else { continue };
@@ -246,7 +246,7 @@ impl Outlined {
         for one in assessed {
             let truths = truths_of(id, &one.truths);
             let regions = regions_at(locator, id, class, all, one);
-            let rule = match_rule(locator, &one.located.margins[id.0]);
+            let rule = match_rule(locator, id, one);
             by_centroid.push(ImageVerdicts::new(&regions, &truths, rule));
             by_overlap.push(ImageVerdicts::new(&regions, &truths, MatchRule::Overlap { iou: HALF }));
             has_boxes |= truths.iter().any(|truth| truth.shape.rect().is_some());
@@ -282,7 +282,7 @@ fn verdicts(
 ) -> Vec<Verdict> {
     let of = |one: &Assessed| {
         let regions = regions_at(locator, id, class, levels, one);
-        let rule = match_rule(locator, &one.located.margins[id.0]);
+        let rule = match_rule(locator, id, one);
         ImageVerdicts::new(&regions, &truths_of(id, &one.truths), rule).verdicts
     };
     assessed.iter().flat_map(of).collect()

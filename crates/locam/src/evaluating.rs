@@ -13,9 +13,8 @@ pub(crate) use predicted::truths_in;
 pub use predicted::{PredictionOptions, prediction_figures};
 pub use rows::FigureRow;
 
-use crate::assessing::{Assessed, is_annotated, match_rule, regions_at, truths_of};
+use crate::assessing::{Assessed, is_annotated, match_rule, truths_of};
 use crate::leakage::SeenBefore;
-use crate::locating::Levels;
 use crate::pictures::{froc, patch_reliability, precision_recall, reliability_curves, write_plot};
 use crate::shortcuts::ShortcutFigures;
 use crate::{Error, Locator};
@@ -74,22 +73,26 @@ impl ClassImage {
     }
 }
 
+/// The largest distance at which an object that is known by a point was met; 0 where no object is.
+fn largest_radius<'a>(images: impl IntoIterator<Item = &'a ClassImage>) -> f64 {
+    images.into_iter().filter_map(ClassImage::radius).fold(0.0, f64::max)
+}
+
 /// The figures of every class that the images annotate. Where they annotate none at all, those of every sought class:
 /// all that is found there is a false alarm.
 pub fn figures(locator: &Locator, assessed: &[Assessed], unreadable: usize) -> Evaluation {
     let sought: Vec<(ClassId, &ClassSpec)> = locator.model().spec.sought_classes().collect();
     let nothing = !sought.iter().any(|&(id, _)| is_annotated(id, assessed));
     let resamples = Resamples::new(assessed.len(), Resamples::USUAL, SEED);
-    let radius = assessed
-        .iter()
-        .find(|one| one.truths.iter().any(|truth| matches!(truth.shape, Shape::Point(_))))
-        .map_or(0.0, |one| locator.object_size(&one.located.margins[0]) / 2.0);
+    let mut radius = 0.0;
+    let seen = with_weaker(locator, assessed);
     let classes = sought
         .into_iter()
         .filter(|&(id, _)| nothing || is_annotated(id, assessed))
         .map(|(id, class)| {
             let images: Vec<ClassImage> =
-                assessed.iter().map(|one| class_image(locator, id, class, one)).collect();
+                seen.iter().map(|(one, weaker)| class_image(locator, id, class, one, weaker)).collect();
+            radius = largest_radius(&images).max(radius);
             ClassFigures {
                 maps: map_figures(id, assessed),
                 threshold: Some(class.threshold),
@@ -109,9 +112,11 @@ pub fn figures(locator: &Locator, assessed: &[Assessed], unreadable: usize) -> E
 
 /// What a model found of every sought class on images, by the class's name.
 pub(crate) fn class_images(locator: &Locator, assessed: &[Assessed]) -> Vec<(String, Vec<ClassImage>)> {
+    let seen = with_weaker(locator, assessed);
     let sought = locator.model().spec.sought_classes();
     let images = |(id, class): (ClassId, &ClassSpec)| {
-        (class.name.clone(), assessed.iter().map(|one| class_image(locator, id, class, one)).collect())
+        let of_class = seen.iter().map(|(one, weaker)| class_image(locator, id, class, one, weaker));
+        (class.name.clone(), of_class.collect())
     };
     sought.map(images).collect()
 }
@@ -132,34 +137,40 @@ pub(crate) fn pooled_figures(
     Evaluation {
         images: units.len(),
         unreadable,
-        radius: classes.values().flatten().find_map(ClassImage::radius).unwrap_or_default(),
+        radius: largest_radius(classes.values().flatten()),
         classes: figures.collect(),
         shortcuts: Vec::new(),
         seen_before: SeenBefore::default(),
     }
 }
 
-fn class_image(locator: &Locator, id: ClassId, class: &ClassSpec, one: &Assessed) -> ClassImage {
+/// Images with all regions down to even odds.
+fn with_weaker<'a>(locator: &Locator, assessed: &'a [Assessed]) -> Vec<(&'a Assessed, Vec<Region>)> {
+    let lowest = |class: &ClassSpec| class.threshold.min(class.score(0.0));
+    let regions = |one: &Assessed| locator.regions(&one.located.margins, one.located.size, lowest);
+    assessed.iter().map(|one| (one, regions(one))).collect()
+}
+
+fn class_image(
+    locator: &Locator,
+    id: ClassId,
+    class: &ClassSpec,
+    one: &Assessed,
+    weaker: &[Region],
+) -> ClassImage {
     let margin = &one.located.margins[id.0];
     let truths = truths_of(id, &one.truths);
     let regions: Vec<Region> =
         one.located.regions.iter().filter(|region| region.class == id).cloned().collect();
-    let lowest = class.threshold.min(class.score(0.0));
-    let weaker = regions_at(locator, id, class, Levels::at(lowest, class), one);
+    let added = weaker.iter().filter(|region| region.class == id && region.score < class.threshold).cloned();
     let strongest = || strongest_point_in_truth(margin, one.located.size, &truths);
     ClassImage {
-        candidates: with_weaker(&regions, weaker, class.threshold),
+        candidates: regions.iter().cloned().chain(added).collect(),
         pointing: (!truths.is_empty()).then(strongest),
-        rule: match_rule(locator, margin),
+        rule: match_rule(locator, id, one),
         regions,
         truths,
     }
-}
-
-/// Regions as they were found, and those that a lower threshold adds.
-fn with_weaker(regions: &[Region], weaker: Vec<Region>, threshold: f64) -> Vec<Region> {
-    let added = weaker.into_iter().filter(|region| region.score < threshold);
-    regions.iter().cloned().chain(added).collect()
 }
 
 /// Writes figures as `evaluation.json`, and their curves as `reliability`, `precision-recall` and `froc`, each as `.svg` and

@@ -9,7 +9,7 @@ use crate::{Error, Progress};
 use locam_arch::{ArchName, Graph};
 use locam_core::{ClassId, ClassSpec, Point, Rect, Region, ScoreMap, Size, UsualBox};
 use locam_data::{ImageSource, TissueMask};
-use locam_locate::{RegionConfig, find_regions, margins};
+use locam_locate::{RegionConfig, find_regions, margins, suppress_across_classes};
 use locam_net::{
     ChannelChoice, Compute, DeviceChoice, ImageMaps, MIN_INPUT_SIDE, Model, NetError, Precision, Predictor,
 };
@@ -311,7 +311,8 @@ impl Locator {
         let sought: Vec<ClassId> = self.model.spec.sought_classes().map(|(id, _)| id).collect();
         let ImageMaps { maps, mean, channels } = fused(found, &sought);
         let margins = self.scores(margins(&maps));
-        let regions = self.regions(&margins, size, self.options.threshold);
+        let threshold = |class: &ClassSpec| self.options.threshold.unwrap_or(class.threshold);
+        let regions = self.regions(&margins, size, threshold);
         Ok(Located { size, scale, searched, maps, margins, mean, channels, regions, missing })
     }
 
@@ -324,24 +325,31 @@ impl Locator {
         margins.into_iter().zip(&self.model.spec.classes).map(scores).collect()
     }
 
-    /// The regions of every sought class in maps of scores.
-    pub(crate) fn regions(&self, margins: &[ScoreMap], size: Size, threshold: Option<f64>) -> Vec<Region> {
-        let sought = self.model.spec.sought_classes();
-        sought
-            .flat_map(|(id, class)| {
-                let margin = &margins[id.0];
-                let levels = Levels::at(threshold.unwrap_or(class.threshold), class);
-                let config = self.region_config(class, margin, levels);
-                find_regions(margin, id, size, &config)
-            })
-            .collect()
+    /// The regions of every sought class in maps of scores, no two at one place.
+    pub(crate) fn regions(
+        &self,
+        margins: &[ScoreMap],
+        size: Size,
+        threshold: impl Fn(&ClassSpec) -> f64,
+    ) -> Vec<Region> {
+        let spec = &self.model.spec;
+        let found = spec.sought_classes().flat_map(|(id, class)| {
+            let levels = Levels::at(threshold(class), class);
+            let config = self.region_config(class, &margins[id.0], levels);
+            find_regions(&margins[id.0], id, size, &config)
+        });
+        suppress_across_classes(found.collect(), |id| self.min_distance(&spec.classes[id.0], &margins[id.0]))
     }
 
-    /// Size of the objects in pixels of the image that a class map lies over, at the scale that other factors refer to.
-    pub(crate) fn object_size(&self, map: &ScoreMap) -> f64 {
+    /// Size of a class's objects in pixels of the image that a class map lies over.
+    pub(crate) fn object_size(&self, class: &ClassSpec, map: &ScoreMap) -> f64 {
+        self.object_in_input(class) * self.input_pixel(map)
+    }
+
+    /// Pixels of the image to one of the network's input, at the scale that other factors refer to.
+    fn input_pixel(&self, map: &ScoreMap) -> f64 {
         let stride = map.transform().stride;
-        let input_pixel = stride.x.min(stride.y) / self.predictor.graph().map_transform().stride.x;
-        self.object_in_input() * input_pixel * self.finest()
+        self.finest() * stride.x.min(stride.y) / self.predictor.graph().map_transform().stride.x
     }
 
     /// The factor of the finest scale, whose cells the maps have.
@@ -349,20 +357,35 @@ impl Locator {
         self.options.scales.iter().copied().fold(0.0, f64::max)
     }
 
-    /// Size of the objects in pixels of the network's input. Where the model doesn't know it, half a training patch stands
-    /// for it, which is what the network was shown as one thing.
-    fn object_in_input(&self) -> f64 {
+    /// Size of a class's objects in pixels of the network's input; that of all objects where it is not known.
+    pub(crate) fn object_in_input(&self, class: &ClassSpec) -> f64 {
+        class.object_size.unwrap_or(self.usual_object_in_input())
+    }
+
+    /// Size of objects of whatever class in pixels of the network's input. Where the model doesn't know it, half a training
+    /// patch stands for it, which is what the network was shown as one thing.
+    fn usual_object_in_input(&self) -> f64 {
         let spec = &self.model.spec;
         spec.object_size.unwrap_or(f64::from(spec.patch_size) / 2.0)
+    }
+
+    /// Size of the smallest objects of a class: of several scales these count, or those that touch would be taken for one.
+    fn smallest_object(&self, class: &ClassSpec, margin: &ScoreMap) -> f64 {
+        self.object_size(class, margin) / self.finest()
+    }
+
+    /// Peaks nearer than this are one object.
+    fn min_distance(&self, class: &ClassSpec, margin: &ScoreMap) -> f64 {
+        0.75 * self.smallest_object(class, margin)
     }
 
     /// How regions of a class are told apart: peaks nearer than three quarters of an object are one region, and one
     /// that covers less than a ninth of the object's square is debris or an edge, not an object. A map answers about a
     /// twentieth of an object beyond it. All three were chosen on training and validation images. What the regions are does
-    /// not depend on the temperature. Of several scales the smallest objects count, or those that touch would be taken for one.
+    /// not depend on the temperature.
     pub(crate) fn region_config(&self, class: &ClassSpec, margin: &ScoreMap, levels: Levels) -> RegionConfig {
-        let object = self.object_size(margin) / self.finest();
-        let input_pixel = self.object_size(margin) / self.object_in_input();
+        let object = self.smallest_object(class, margin);
+        let input_pixel = self.input_pixel(margin);
         let in_image = |UsualBox { width, height, weight }: UsualBox| UsualBox {
             width: width * input_pixel,
             height: height * input_pixel,
@@ -371,7 +394,7 @@ impl Locator {
         RegionConfig {
             threshold: levels.threshold,
             contour: levels.contour,
-            min_distance: 0.75 * object,
+            min_distance: self.min_distance(class, margin),
             min_drop: 1.0 / class.temperature,
             min_area: (object / 3.0).powi(2),
             box_inset: object / 20.0,
@@ -388,7 +411,7 @@ impl Locator {
             return Ok((vec![Part::whole(input_size, map)], Vec::new()));
         }
         let scale = pixels_per_pixel(input_size, size);
-        let object = self.object_in_input() / scale.x.min(scale.y);
+        let object = self.usual_object_in_input() / scale.x.min(scale.y);
         let tissue = TissueMask::new(source, object)?;
         let Point { x, y } = self.model.spec.displacement;
         let reach = 2.0 * (object + graph.map_transform().stride.x / scale.x.min(scale.y));
@@ -470,6 +493,32 @@ mod tests {
         for (diameter, scale) in [(85.0, 0.5), (120.0, 0.5), (50.0, 1.0), (200.0, 0.25)] {
             assert!((by_red_cells(diameter, 90.0, 0.5) - scale).abs() < 1e-12);
         }
+    }
+
+    #[test]
+    fn of_two_classes_at_a_place_the_stronger_is_told_where_their_objects_are_too_large_for_both() {
+        let mut model = crate::testing::model(ArchName::Squeezenet1_1);
+        model.spec.classes[0].background = false;
+        let image = Size::new(320, 320);
+        let cone = |x: f64, height: f64| {
+            let (size, transform) = (Size::new(20, 20), locam_core::MapTransform::uniform(8.0, 16.0));
+            let margin = (0..size.area()).map(|i| {
+                let cell = Point::new((i % 20) as f64 + 0.5, (i / 20) as f64 + 0.5);
+                (height - 0.25 * transform.image_from_map(cell).distance(Point::new(x, 168.0))) as f32
+            });
+            ScoreMap::new(size, margin.collect(), transform)
+        };
+        // Peaks are 16 pixels apart: less than three quarters of 40 pixels, more than those of 20.
+        let margins = [cone(168.0, 5.0), cone(184.0, 4.0)];
+        let mut found = |size: Option<f64>| {
+            model.spec.classes[1].object_size = size;
+            let options = LocateOptions::default();
+            let locator = Locator::new(model.clone(), &Compute::Cpu, "CPU".to_owned(), options).unwrap();
+            let regions = locator.regions(&margins, image, |class| class.threshold);
+            regions.iter().map(|region| region.class.0).collect::<Vec<_>>()
+        };
+        assert_eq!(found(None), [0]);
+        assert_eq!(found(Some(20.0)), [0, 1]);
     }
 
     #[test]

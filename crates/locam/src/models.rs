@@ -55,8 +55,9 @@ fn describe(model: &Model) -> Result<(ArchName, usize, String), Error> {
             let usual = class.usual_box.map_or_else(String::new, |UsualBox { width, height, weight }| {
                 format!(", boxes of {width:.0}x{height:.0} at a weight of {weight}")
             });
+            let size = class.object_size.map_or_else(String::new, |size| format!(", objects of {size:.0}"));
             format!(
-                "threshold {:.2}, contour {contour:.2}, midpoint {:.2}, temperature {:.2}{usual}",
+                "threshold {:.2}, contour {contour:.2}, midpoint {:.2}, temperature {:.2}{size}{usual}",
                 class.threshold, class.midpoint, class.temperature
             )
         };

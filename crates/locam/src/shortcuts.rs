@@ -140,7 +140,7 @@ fn patch_around(
     let patch_size = locator.model().spec.patch_size;
     let side = (f64::from(patch_size) / scale).round().max(1.0) as u32;
     let object = shape.rect().unwrap_or_else(|| {
-        let extent = object_extent(locator) / scale;
+        let extent = locator.object_in_input(&locator.model().spec.classes[class.0]) / scale;
         Rect::around(shape.center(), extent, extent)
     });
     let first = |middle: f64, length: u32| {
@@ -159,12 +159,6 @@ fn patch_around(
         (object.bottom - top) * factor,
     );
     Ok(ObjectPatch { class, pixels, object })
-}
-
-/// Size of an object in the network's input; half a patch where the model doesn't know.
-pub(crate) fn object_extent(locator: &Locator) -> f64 {
-    let spec = &locator.model().spec;
-    spec.object_size.unwrap_or(f64::from(spec.patch_size) / 2.0)
 }
 
 /// The figures of every class that has patches.

@@ -5,8 +5,8 @@ use crate::{Error, pictures};
 use image::RgbImage;
 use locam_core::{ClassSpec, Size};
 use locam_data::{
-    AUGMENT_MARGIN, Background, Crop, DEFAULT_MEMORY_BUDGET, Dataset, ImageSource, Patch, PatchPlan,
-    PatchSet, PatchStore, Problem, Split, SplitPlan, assign_splits, fitting_windows, plan_patches,
+    AUGMENT_MARGIN, Background, Crop, DEFAULT_MEMORY_BUDGET, Dataset, ImageSource, Patch, PatchClass,
+    PatchPlan, PatchStore, Problem, Split, SplitPlan, assign_splits, fitting_windows, plan_patches,
 };
 use locam_net::DeviceChoice;
 use locam_train::{
@@ -100,8 +100,15 @@ pub(crate) fn prepare_checked(
     problems.sort();
     problems.dedup();
     let image_scale = image_scale(&train, config.patch_size);
-    let classes = set.classes.iter().map(|class| ClassSpec::new(&class.name, class.background));
-    let object_size = object_size(&set, config, image_scale);
+    let said = config.patches.object_size;
+    let in_input = |size: Option<f64>| Some(size? * image_scale?);
+    // One size that the user says is that of all classes.
+    let class = |class: &PatchClass| ClassSpec {
+        object_size: in_input(class.object_size).filter(|_| said.is_none()),
+        ..ClassSpec::new(&class.name, class.background)
+    };
+    let classes = set.classes.iter().map(class);
+    let object_size = in_input(said.or(set.object_size));
     let microns_per_pixel = microns_per_pixel(&train, config, image_scale);
     let data = TrainData {
         classes: classes.collect(),
@@ -176,11 +183,6 @@ fn windows(data: &Dataset, config: &TrainConfig) -> Result<(u32, usize), Error> 
 /// How images without a given split are shared out with this configuration.
 pub(crate) fn split_plan(config: &TrainConfig) -> SplitPlan {
     SplitPlan { val_fraction: config.val_fraction, test_fraction: config.test_fraction, seed: config.seed }
-}
-
-/// Size of the objects in network input pixels: as annotated, or as the user says.
-fn object_size(set: &PatchSet, config: &TrainConfig, image_scale: Option<f64>) -> Option<f64> {
-    Some(config.patches.object_size.or(set.object_size)? * image_scale?)
 }
 
 /// Microns per network input pixel: as the user says, or as all images do.

@@ -3,7 +3,7 @@
 use super::SEED;
 use crate::assessing::{classes_in_model, split_name};
 use crate::leakage::{SeenBefore, parts_in_run, seen_before};
-use crate::shortcuts::{ObjectPatch, ShortcutFigures, evenly, figures_of, object_extent};
+use crate::shortcuts::{ObjectPatch, ShortcutFigures, evenly, figures_of};
 use crate::{Error, Locator};
 use locam_core::{ClassId, Point, Rect};
 use locam_data::{
@@ -270,9 +270,9 @@ fn shortcuts(
     let side = locator.model().spec.patch_size;
     let size = locam_core::Size::new(side, side);
     let middle = Point::new(f64::from(side) / 2.0, f64::from(side) / 2.0);
-    let extent = object_extent(locator).min(0.8 * f64::from(side));
     let mut chosen = Vec::new();
-    for class in 0..locator.model().spec.classes.len() {
+    for (class, spec) in locator.model().spec.classes.iter().enumerate() {
+        let extent = locator.object_in_input(spec).min(0.8 * f64::from(side));
         let of_class: Vec<&Patch> = patches.iter().filter(|patch| patch.class.0 == class).collect();
         for place in evenly(of_class.len(), MOST_OF_CLASS) {
             let path = &of_class[place].path;

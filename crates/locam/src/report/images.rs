@@ -68,7 +68,7 @@ fn counts_of(locator: &Locator, one: &Assessed) -> Counts {
     sought.fold(Counts::default(), |sum, (id, _)| {
         let regions: Vec<Region> =
             one.located.regions.iter().filter(|region| region.class == id).cloned().collect();
-        let rule = match_rule(locator, &one.located.margins[id.0]);
+        let rule = match_rule(locator, id, one);
         sum + match_regions(&regions, &truths_of(id, &one.truths), rule).counts()
     })
 }
