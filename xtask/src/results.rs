@@ -76,13 +76,12 @@ fn table(evaluation: &Value) -> Result<String> {
         bail!("the evaluation has no classes");
     };
     let images = evaluation["images"].as_u64().context("the evaluation has no count of images")?;
-    let mut table = Vec::new();
-    for class in classes {
+    let of_class = |class: &Value| {
         let name = class["class"].as_str().context("a class has no name")?;
-        table.push(format!("| {name}, {images} images | value (95 % interval) |\n|---|---|\n"));
-        table.push(rows(class, &FIGURES));
-    }
-    Ok(table.concat())
+        let head = format!("| {name}, {images} images | value (95 % interval) |\n|---|---|\n");
+        Ok(head + &rows(class, &FIGURES))
+    };
+    Ok(classes.iter().map(of_class).collect::<Result<Vec<String>>>()?.join("\n"))
 }
 
 /// A row for each of the figures that there are.
@@ -128,11 +127,12 @@ mod tests {
         let evaluation = serde_json::json!({"images": 3, "classes": [{
             "class": "cell", "hits": 4, "f1": {"value": 0.5, "low": 0.25, "high": 0.75},
             "overlap": {"ap_50": {"value": 1.0, "low": 1.0, "high": 1.0}}, "froc": [1, 2], "recall": null,
-        }]});
+        }, {"class": "other", "hits": 0}]});
         assert_eq!(
             table(&evaluation).unwrap(),
             "| cell, 3 images | value (95 % interval) |\n|---|---|\n| hits | 4 |\n\
-             | F1 | 0.500 (0.250 to 0.750) |\n| AP at an overlap of 0.5 | 1.000 (1.000 to 1.000) |\n"
+             | F1 | 0.500 (0.250 to 0.750) |\n| AP at an overlap of 0.5 | 1.000 (1.000 to 1.000) |\n\n\
+             | other, 3 images | value (95 % interval) |\n|---|---|\n| hits | 0 |\n"
         );
     }
 }

@@ -25,8 +25,8 @@ pub enum Scaling {
     /// So that objects of this size (pixels of the image) come out as large as in the training patches.
     ObjectSize(f64),
     /// So that white blood cells come out as large as in the training patches, by the size of the red cells on the image
-    /// itself ([`ImageSource::usual_cell_diameter`]). Where no size stands out, or one within a quarter of that in training,
-    /// as [`Scaling::AsTrained`].
+    /// itself ([`ImageSource::usual_cell_diameter`]). Of several classes the one with the largest objects stands for white cells.
+    /// Where no size stands out, or one within a quarter of that in training, as [`Scaling::AsTrained`].
     RedCells,
     /// By this factor.
     Factor(f64),
@@ -268,7 +268,9 @@ impl Locator {
                 // A measured size is a guess, for which no image is shrunk further than the network can see it.
                 let least = (f64::from(MIN_INPUT_SIDE) / shortest).min(1.0);
                 let diameter = source.usual_cell_diameter()?;
-                diameter.map_or(as_trained, |diameter| by_red_cells(diameter, trained, as_trained).max(least))
+                let white = spec.sought_classes().filter_map(|(_, class)| class.object_size).reduce(f64::max);
+                let white = white.unwrap_or(trained);
+                diameter.map_or(as_trained, |diameter| by_red_cells(diameter, white, as_trained).max(least))
             }
             _ => as_trained,
         };

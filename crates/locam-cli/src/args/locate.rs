@@ -17,9 +17,9 @@ pub(crate) struct LocatorArgs {
     /// A run folder or a model folder [default: the ready model, which finds white blood cells; `calibrate` needs one]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) model: Option<PathBuf>,
-    /// Size of the objects in these images, in pixels: images are scaled so that objects come out as in training. For
-    /// white cells on stained smears also `auto`: 1.8 times the size of the red cells, measured on each image [default:
-    /// auto with the ready model]
+    /// Usual size of the objects in these images, of all classes together, in pixels: images are scaled so that objects come out
+    /// as in training. For white cells on stained smears also `auto`: 1.8 times the size of the red cells, measured on each
+    /// image [default: auto with the ready model]
     #[arg(long, value_name = "PIXELS|auto", conflicts_with = "scale", value_parser = parse_object_size)]
     pub(crate) object_size: Option<ObjectSize>,
     /// Scale images by this factor [default: as the training patches were]

@@ -10,8 +10,8 @@ pub(crate) struct PatchArgs {
     /// [default: as many as objects, but at least 3]
     #[arg(long, value_name = "COUNT")]
     pub(crate) background: Option<usize>,
-    /// Side of the square window cut from annotated images, in their pixels [default: 1.2 times the usual object of the
-    /// class whose objects are largest; the patch size where objects are points]
+    /// Side of the square window cut from annotated images, in their pixels [default: 1.2 times the usual object,
+    /// between the sizes of several classes; the patch size where objects are points]
     #[arg(long, value_name = "PIXELS")]
     pub(crate) window: Option<u32>,
     /// Largest shift of a window from its object's centre, as a fraction of the window [default: 0]

@@ -2,7 +2,7 @@
 
 use super::wanted_classes;
 use crate::{DataError, Dataset, Label, Object, Split};
-use locam_core::median;
+use locam_core::{ClassId, median};
 
 /// Side of a window over the usual object's larger side: some of what is around an object tells where it ends.
 const SIDE: f64 = 1.2;
@@ -18,8 +18,10 @@ pub struct FittingWindows {
     pub background: usize,
 }
 
-/// Windows a fifth larger than the usual object of the class whose objects are largest, and as much background as there are
-/// objects, but three windows of each image at least. Test images take no part.
+/// Windows a fifth larger than the usual object, and as much background as there are objects, but three windows of each image at
+/// least. Of classes of different sizes it is the geometric mean of their usual sides that counts: a window that holds all of the
+/// largest shows several of the smallest at once, and is nobody's in particular, while the middle of a large object is still told from
+/// small ones. Test images take no part.
 ///
 /// # Errors
 /// [`DataError::Unfit`]: an unknown class.
@@ -36,12 +38,14 @@ pub fn fitting_windows(data: &Dataset, classes: Option<&[String]>) -> Result<Fit
             Label::Class(_) => None,
         })
         .collect();
-    let usual_sides = wanted.iter().filter_map(|class| {
+    let usual_side = |class: &ClassId| {
         let of_class = images.iter().flatten().filter(|object| object.class == *class);
         let boxes = of_class.filter_map(|object| object.shape.rect());
         median(boxes.map(|rect| rect.width().max(rect.height())))
-    });
-    let side = usual_sides.max_by(f64::total_cmp).map(|largest| (SIDE * largest).round() as u32);
+    };
+    let logarithms: Vec<f64> = wanted.iter().filter_map(usual_side).map(f64::ln).collect();
+    let mean = logarithms.iter().sum::<f64>() / logarithms.len().max(1) as f64;
+    let side = (!logarithms.is_empty()).then(|| (SIDE * mean.exp()).round() as u32);
     let objects: usize = images.iter().map(Vec::len).sum();
     let background = objects.div_ceil(images.len().max(1)).max(FEWEST);
     Ok(FittingWindows { side, background })
@@ -51,7 +55,7 @@ pub fn fitting_windows(data: &Dataset, classes: Option<&[String]>) -> Result<Fit
 mod tests {
     use super::*;
     use crate::{Item, Layout};
-    use locam_core::{ClassId, Point, Rect, Shape};
+    use locam_core::{Point, Rect, Shape};
     use std::path::PathBuf;
 
     fn cells(count: usize, class: usize, width: f64, height: f64) -> Vec<Object> {
@@ -76,12 +80,13 @@ mod tests {
     }
 
     #[test]
-    fn windows_fit_the_class_of_the_largest_objects_and_background_the_number_of_objects() {
+    fn windows_fit_the_usual_objects_of_all_classes_and_background_the_number_of_objects() {
         let both = [cells(1, 0, 180.0, 200.0), cells(8, 1, 105.0, 90.0)].concat();
         let images = vec![(both, None), (Vec::new(), None), (cells(40, 0, 900.0, 900.0), Some(Split::Test))];
         let data = data(images);
         let fitting = |classes: Option<&[String]>| fitting_windows(&data, classes).unwrap();
-        assert_eq!(fitting(None), FittingWindows { side: Some(240), background: 5 });
+        // 1.2 times the root of 200 times 105.
+        assert_eq!(fitting(None), FittingWindows { side: Some(174), background: 5 });
         assert_eq!(fitting(Some(&["red".to_owned()])), FittingWindows { side: Some(126), background: 4 });
         assert_eq!(fitting(Some(&["white".to_owned()])), FittingWindows { side: Some(240), background: 3 });
         assert!(fitting_windows(&data, Some(&["blue".to_owned()])).is_err());

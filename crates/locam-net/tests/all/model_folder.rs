@@ -93,9 +93,8 @@ fn damaged_descriptions_are_told_apart() {
     );
     let error = error_after(|text| text.replace("\"object_size\": 40.0", "\"object_size\": 0.0"));
     assert!(error.contains("an object size of 0 makes no sense"), "{error}");
-    let error = error_after(|text| {
-        text.replacen("\"temperature\"", "\"object_size\": -4.0, \"temperature\"", 1)
-    });
+    let error =
+        error_after(|text| text.replacen("\"temperature\"", "\"object_size\": -4.0, \"temperature\"", 1));
     assert!(error.contains("an object size of -4 makes no sense"), "{error}");
     let error = error_after(|text| text.replace("squeezenet1_1", "squeezenet9"));
     assert!(error.contains("unknown architecture `squeezenet9`"), "{error}");
