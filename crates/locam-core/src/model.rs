@@ -44,8 +44,8 @@ pub struct ClassSpec {
     /// The score along which regions are outlined; the threshold where it is not known or above that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contour: Option<f64>,
-    /// Size of its objects in network input pixels (the geometric mean of width and height), where they have boxes; the model's
-    /// where it is not known.
+    /// Size of its objects in network input pixels (the geometric mean of width and height), where that is another than the
+    /// model's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_size: Option<f64>,
     /// How large its objects usually are, where that tells more of their boxes than the maps alone.

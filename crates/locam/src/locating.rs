@@ -268,8 +268,8 @@ impl Locator {
                 // A measured size is a guess, for which no image is shrunk further than the network can see it.
                 let least = (f64::from(MIN_INPUT_SIDE) / shortest).min(1.0);
                 let diameter = source.usual_cell_diameter()?;
-                let white = spec.sought_classes().filter_map(|(_, class)| class.object_size).reduce(f64::max);
-                let white = white.unwrap_or(trained);
+                let sizes = spec.sought_classes().map(|(_, class)| class.object_size.unwrap_or(trained));
+                let white = sizes.reduce(f64::max).unwrap_or(trained);
                 diameter.map_or(as_trained, |diameter| by_red_cells(diameter, white, as_trained).max(least))
             }
             _ => as_trained,

@@ -18,6 +18,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+/// From which factor on, either way, a class's object size counts beside that of all classes.
+const OWN_SIZE: f64 = 1.5;
+
 /// How much windows of small objects are enlarged at most, where nobody says their side.
 const MOST_ENLARGED: u32 = 4;
 
@@ -103,8 +106,9 @@ pub(crate) fn prepare_checked(
     let said = config.patches.object_size;
     let in_input = |size: Option<f64>| Some(size? * image_scale?);
     // One size that the user says is that of all classes.
+    let is_own = |&size: &f64| said.is_none() && set.object_size.is_some_and(|all| is_another(size, all));
     let class = |class: &PatchClass| ClassSpec {
-        object_size: in_input(class.object_size).filter(|_| said.is_none()),
+        object_size: in_input(class.object_size.filter(is_own)),
         ..ClassSpec::new(&class.name, class.background)
     };
     let classes = set.classes.iter().map(class);
@@ -194,6 +198,12 @@ fn microns_per_pixel(store: &PatchStore, config: &TrainConfig, image_scale: Opti
         paths.iter().all(|path| of(path).is_some_and(|microns| is_near(microns, first))).then_some(first)
     };
     Some(config.patches.microns_per_pixel.or_else(said)? / image_scale?)
+}
+
+/// Whether objects of a class are so much smaller or larger than all together that they have a size of their own: sizes within a class
+/// differ by less, and where one spreads over smaller and larger cells its median would cut the larger in pieces.
+fn is_another(size: f64, all: f64) -> bool {
+    !(1.0 / OWN_SIZE..=OWN_SIZE).contains(&(size / all))
 }
 
 /// Whether two sizes differ by no more than a fiftieth, as far as objects may do without being scaled apart.
