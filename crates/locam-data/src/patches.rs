@@ -69,7 +69,7 @@ pub struct PatchSet {
     pub classes: Vec<PatchClass>,
     /// The patches, by image.
     pub patches: Vec<Patch>,
-    /// The same over the training objects of all classes.
+    /// As [`PatchClass::object_size`], over the training objects of all classes.
     pub object_size: Option<f64>,
     /// Images that were passed over.
     pub problems: Vec<Problem>,

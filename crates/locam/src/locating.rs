@@ -359,7 +359,7 @@ impl Locator {
         self.options.scales.iter().copied().fold(0.0, f64::max)
     }
 
-    /// Size of a class's objects in pixels of the network's input; that of all objects where it is not known.
+    /// Size of a class's objects in pixels of the network's input; that of all objects where it has none of its own.
     pub(crate) fn object_in_input(&self, class: &ClassSpec) -> f64 {
         class.object_size.unwrap_or(self.usual_object_in_input())
     }
