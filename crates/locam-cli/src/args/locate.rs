@@ -18,7 +18,7 @@ pub(crate) struct LocatorArgs {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) model: Option<PathBuf>,
     /// Usual size of the objects in these images, of all classes together, in pixels: images are scaled so that objects come out
-    /// as in training. For white cells on stained smears also `auto`: 1.8 times the size of the red cells, measured on each
+    /// as in training. For white cells on stained smears also `auto`: twice the size of the red cells, measured on each
     /// image [default: auto with the ready model]
     #[arg(long, value_name = "PIXELS|auto", conflicts_with = "scale", value_parser = parse_object_size)]
     pub(crate) object_size: Option<ObjectSize>,
