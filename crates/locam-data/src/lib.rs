@@ -12,6 +12,7 @@ mod contact_sheet;
 mod copies;
 mod dataset;
 mod error;
+mod glass;
 mod image_io;
 mod inspect;
 mod layout;

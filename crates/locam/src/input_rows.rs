@@ -4,6 +4,7 @@ use crate::Error;
 use crate::parts::Part;
 use crate::progress::ImageProgress;
 use crate::row_file::RowFile;
+use crate::white_balance::WhiteBalance;
 use locam_core::{Rect, Size};
 use locam_data::{ImageSource, ScaledRows};
 use locam_net::RgbRows;
@@ -15,6 +16,8 @@ pub(crate) struct Input<'a> {
     pub(crate) source: &'a ImageSource,
     /// That of the whole image, scaled.
     pub(crate) size: Size,
+    /// What is done to its light.
+    pub(crate) balance: Option<&'a WhiteBalance>,
     pub(crate) progress: &'a ImageProgress<'a>,
     /// The rows of its maps that are kept.
     pub(crate) kept: &'a RowFile,
@@ -28,6 +31,8 @@ pub(crate) struct InputRows<'a> {
     size: Size,
     /// The columns that are read, and down to which row.
     rows: Option<ScaledRows>,
+    /// What was read last, in another light.
+    lit: Vec<u8>,
     end: usize,
     missing: Vec<Rect>,
 }
@@ -41,6 +46,7 @@ impl<'a> InputRows<'a> {
             top: part.top,
             size: part.size,
             rows: None,
+            lit: Vec::new(),
             end: 0,
             missing: Vec::new(),
         }
@@ -96,6 +102,9 @@ impl RgbRows for InputRows<'_> {
         // They are there: this only borrows them.
         let (pixels, first) = scaled.rows(rows.start + top..rows.end + top)?;
         // Rows that are left out are never asked for, so none of them is there.
-        Ok((pixels, first - top))
+        let first = first - top;
+        let Some(balance) = self.input.balance else { return Ok((pixels, first)) };
+        balance.apply(pixels, &mut self.lit);
+        Ok((&self.lit, first))
     }
 }

@@ -44,6 +44,7 @@ mod shortcuts;
 mod testing;
 mod training;
 mod usual_box;
+mod white_balance;
 mod writing;
 
 pub use assessing::{Assessed, annotated_items, assess, split_name, write_assessed};

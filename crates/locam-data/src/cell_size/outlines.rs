@@ -100,9 +100,9 @@ fn edges(image: &GrayImage) -> Vec<Edge> {
     let gradients = gradients(&blur(image, SMOOTHING));
     let strength = |x: usize, y: usize| {
         let [dx, dy] = gradients[y * width + x];
-        dx.hypot(dy)
+        (dx * dx + dy * dy).sqrt()
     };
-    let mut strengths: Vec<f64> = gradients.iter().map(|[dx, dy]| dx.hypot(*dy)).collect();
+    let mut strengths: Vec<f64> = gradients.iter().map(|[dx, dy]| (dx * dx + dy * dy).sqrt()).collect();
     let place = strengths.len().saturating_sub(1) * 99 / 100;
     let least = LEAST_EDGE * *strengths.select_nth_unstable_by(place, f64::total_cmp).1;
     let mut edges = Vec::new();
