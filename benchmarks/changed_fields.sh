@@ -16,7 +16,7 @@ locam() { ${LOCAM:-cargo run --quiet --release --} "$@"; }
 
 cargo run --quiet --release -p locam-data --example changed_fields -- "${LOCAM_SHARED:-../shared}/data/bccd/BCCD" "$run"
 row() {
-  locam evaluate --model "$model" "$run/$1" --split val --object-size auto --white-balance --upscale |
+  locam evaluate --model "$model" "$run/$1" --split val --object-size auto --stain-normalization --upscale |
     awk -v words="$2" '
       $1 == "hits" { hits = $2 }
       /^ *false alarms  / { alarms = $3 }

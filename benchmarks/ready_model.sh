@@ -49,11 +49,11 @@ second() {
   locam calibrate --model "$3" "$1" --split val
 }
 second "$run/joint" "$run/second" "$model"
-locam evaluate --model "$model" "$bccd" --split test --object-size auto --white-balance --out "$run/test"
+locam evaluate --model "$model" "$bccd" --split test --object-size auto --stain-normalization --out "$run/test"
 cargo xtask results ready "$run/test/evaluation.json"
 
 # Images of each fold, at the scale and in the light that the program gives them, and what all five models found.
-search() { locam locate --model "$run/model-$1" --out "$run/found-$2-$1" --write none --object-size auto --white-balance "${@:3}"; }
+search() { locam locate --model "$run/model-$1" --out "$run/found-$2-$1" --write none --object-size auto --stain-normalization "${@:3}"; }
 pooled() {
   awk 'NR == 1 || FNR > 1' "$run/found-$1"-?/regions.csv > "$run/found-$1.csv"
   locam evaluate --predictions "$run/found-$1.csv" "$2" --classes WBC --split "$3" --out "$run/folds-$1"

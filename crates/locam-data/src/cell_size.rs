@@ -32,10 +32,13 @@ const AROUND: [f64; 2] = [0.6, 1.7];
 const NEARLY_BEST: f64 = 0.6;
 /// The least roundness of votes where things are taken for round. On chula-rbc fields of elliptocytes have 0.5 to 0.6, others 0.6 to 1.
 const LEAST_ROUNDNESS: f64 = 0.65;
+/// To how many circles all outlines have to come, where votes are round and where not: a single cell says nothing of others, and of a
+/// few of all shapes nothing is usual.
+const LEAST_CIRCLES: [f64; 2] = [6.0, 16.0];
 
 impl ImageSource {
     /// The diameter that most round, dark things on a bright ground have, in pixels of the image: on a blood smear, that of
-    /// the red cells. `None` where no size stands out, or the image is too small.
+    /// the red cells. `None` where no size stands out, there are few things, or the image is too small.
     ///
     /// Every place on an outline votes for the centres that lie a radius further to the dark side. At the right radius the
     /// votes of one cell meet; how crowded they are, over chance and over the votes to the bright side, decides. The pale
@@ -59,12 +62,15 @@ impl ImageSource {
 /// The same in pixels of an image that was shrunk.
 fn usual_diameter(image: &GrayImage) -> Option<f64> {
     let voted = outstanding_radius(image).map(|radius| measured_again(image, radius));
-    if let Some(Measured { radius, roundness: LEAST_ROUNDNESS.. }) = voted {
-        return Some(2.0 * radius);
+    let diameter = |least_circles: f64| {
+        voted.as_ref().filter(|voted| voted.circles >= least_circles).map(|voted| 2.0 * voted.radius)
+    };
+    if voted.as_ref().is_some_and(|voted| voted.roundness >= LEAST_ROUNDNESS) {
+        return diameter(LEAST_CIRCLES[0]);
     }
     let scale = (f64::from(SEPARATE_SIDE) / f64::from(image.width().max(image.height()))).min(1.0);
     let apart = middle_size(&shrunk(image, scale)).map(|diameter| diameter / scale);
-    apart.or(voted.map(|measured| 2.0 * measured.radius))
+    apart.or_else(|| diameter(LEAST_CIRCLES[1]))
 }
 
 /// The radius at which votes are most crowded, if that is by much; every octave of radii on an image of its own, where they are
@@ -90,10 +96,11 @@ fn outstanding_radius(image: &GrayImage) -> Option<f64> {
     best.map(|(radius, _)| radius)
 }
 
-/// The usual radius, and the roundness of votes there.
+/// The usual radius, the roundness of votes there, and to how many circles of it all outlines come.
 struct Measured {
     radius: f64,
     roundness: f64,
+    circles: f64,
 }
 
 /// A radius measured once more at the scale where it is best seen, since octaves of radii are not quite comparable: the
@@ -114,7 +121,8 @@ fn measured_again(image: &GrayImage, radius: f64) -> Measured {
         weights += weight;
     }
     let radius = if weights > 0.0 { f64::exp(sum / weights) } else { radius };
-    Measured { radius, roundness: outlines.roundness(radius * scale) }
+    let (roundness, circles) = (outlines.roundness(radius * scale), outlines.circles(radius * scale));
+    Measured { radius, roundness, circles }
 }
 
 fn shrunk(image: &GrayImage, scale: f64) -> GrayImage {

@@ -5,6 +5,7 @@
 //! that names it and never the run. Every image goes through [`read_rgb`] and [`resize()`], whoever asks, so that
 //! a network sees in locating what it saw in training.
 
+mod appearance;
 mod augment;
 mod blur;
 mod cell_size;
@@ -12,7 +13,7 @@ mod contact_sheet;
 mod copies;
 mod dataset;
 mod error;
-mod glass;
+mod histogram;
 mod image_io;
 mod inspect;
 mod layout;
@@ -31,6 +32,7 @@ mod tissue;
 mod view;
 mod window;
 
+pub use appearance::Appearance;
 pub use augment::{AUGMENT_MARGIN, Augment, Blend, Change};
 pub use contact_sheet::contact_sheet;
 pub use copies::{Copies, Fingerprint, fingerprints};

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::parts::Part;
 use crate::progress::ImageProgress;
 use crate::row_file::RowFile;
-use crate::white_balance::WhiteBalance;
+use crate::stain_normalization::StainNormalization;
 use locam_core::{Rect, Size};
 use locam_data::{ImageSource, ScaledRows};
 use locam_net::RgbRows;
@@ -16,8 +16,8 @@ pub(crate) struct Input<'a> {
     pub(crate) source: &'a ImageSource,
     /// That of the whole image, scaled.
     pub(crate) size: Size,
-    /// What is done to its light.
-    pub(crate) balance: Option<&'a WhiteBalance>,
+    /// What is done to its light and stain.
+    pub(crate) stain: Option<&'a StainNormalization>,
     pub(crate) progress: &'a ImageProgress<'a>,
     /// The rows of its maps that are kept.
     pub(crate) kept: &'a RowFile,
@@ -31,8 +31,8 @@ pub(crate) struct InputRows<'a> {
     size: Size,
     /// The columns that are read, and down to which row.
     rows: Option<ScaledRows>,
-    /// What was read last, in another light.
-    lit: Vec<u8>,
+    /// What was read last, in another light and stain.
+    normalized: Vec<u8>,
     end: usize,
     missing: Vec<Rect>,
 }
@@ -46,7 +46,7 @@ impl<'a> InputRows<'a> {
             top: part.top,
             size: part.size,
             rows: None,
-            lit: Vec::new(),
+            normalized: Vec::new(),
             end: 0,
             missing: Vec::new(),
         }
@@ -103,8 +103,8 @@ impl RgbRows for InputRows<'_> {
         let (pixels, first) = scaled.rows(rows.start + top..rows.end + top)?;
         // Rows that are left out are never asked for, so none of them is there.
         let first = first - top;
-        let Some(balance) = self.input.balance else { return Ok((pixels, first)) };
-        balance.apply(pixels, &mut self.lit);
-        Ok((&self.lit, first))
+        let Some(stain) = self.input.stain else { return Ok((pixels, first)) };
+        stain.apply(pixels, &mut self.normalized);
+        Ok((&self.normalized, first))
     }
 }

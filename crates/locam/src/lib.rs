@@ -40,11 +40,11 @@ mod row_file;
 mod runs;
 mod scales;
 mod shortcuts;
+mod stain_normalization;
 #[cfg(test)]
 mod testing;
 mod training;
 mod usual_box;
-mod white_balance;
 mod writing;
 
 pub use assessing::{Assessed, annotated_items, assess, split_name, write_assessed};

@@ -5,7 +5,7 @@ use crate::part_maps::maps_of_parts;
 use crate::parts::{Part, parts};
 use crate::row_file::RowFile;
 use crate::scales::fused;
-use crate::white_balance::WhiteBalance;
+use crate::stain_normalization::StainNormalization;
 use crate::{Error, Progress};
 use locam_arch::{ArchName, Graph};
 use locam_core::{ClassId, ClassSpec, Point, Rect, Region, ScoreMap, Size, UsualBox};
@@ -70,9 +70,9 @@ pub struct LocateOptions {
     /// Pixels of the network's input from one cell of the class maps to the next, a part of the network's own stride.
     /// Half of it takes about twice the time, a quarter five times.
     pub stride: Option<u32>,
-    /// Whether each channel is multiplied so that the glass of an image ([`ImageSource::glass`]) has the light that it has on the
-    /// images that the ready model learned from, 210 of 255.
-    pub white_balance: bool,
+    /// Whether glass and cells of an image ([`ImageSource::appearance`]) are brought to the light and the density that they have on the
+    /// images that the ready model learned from.
+    pub stain_normalization: bool,
     /// Whether the glass of slides is searched, too.
     pub everything: bool,
     /// A threshold on scores, for every class instead of the model's own.
@@ -91,7 +91,7 @@ impl Default for LocateOptions {
             scales: vec![1.0],
             small_images: SmallImages::default(),
             stride: None,
-            white_balance: false,
+            stain_normalization: false,
             everything: false,
             threshold: None,
             channels: ChannelChoice::None,
@@ -305,10 +305,10 @@ impl Locator {
     pub(crate) fn locate_keeping(&self, source: &ImageSource, kept: &RowFile) -> Result<Located, Error> {
         let size = source.size();
         let scale = self.scale_of(source)?;
-        let balance = self.options.white_balance.then(|| WhiteBalance::of(source)).transpose()?;
+        let stain = self.options.stain_normalization.then(|| StainNormalization::of(source)).transpose()?;
         let (mut found, mut searched, mut missing) = (Vec::new(), 0.0_f64, Vec::new());
         for factor in &self.options.scales {
-            let (maps, part, damaged) = self.maps(source, scale * factor, balance.as_ref(), kept)?;
+            let (maps, part, damaged) = self.maps(source, scale * factor, stain.as_ref(), kept)?;
             found.push(maps);
             searched = searched.max(part);
             for part in damaged {
@@ -436,7 +436,7 @@ impl Locator {
         &self,
         source: &ImageSource,
         scale: f64,
-        balance: Option<&WhiteBalance>,
+        stain: Option<&StainNormalization>,
         kept: &RowFile,
     ) -> Result<(ImageMaps, f64, Vec<Rect>), Error> {
         let size = source.size();
@@ -446,7 +446,7 @@ impl Locator {
         let pixels: u64 = parts.iter().map(|part| part.size.area()).sum();
         let searched = (pixels as f64 / input_size.area() as f64).min(1.0);
         let progress = self.progress.begin(size.area());
-        let input = Input { source, size: input_size, balance, progress: &progress, kept };
+        let input = Input { source, size: input_size, stain, progress: &progress, kept };
         let (found, damaged) = maps_of_parts(&self.predictor, input, &parts, self.options.channels)?;
         missing.extend(damaged);
         let scale = pixels_per_pixel(input_size, size);

@@ -51,10 +51,10 @@ pub(crate) struct LocatorArgs {
     /// about twice as long, a quarter (8) five times [default: the network's own]
     #[arg(long, value_name = "PIXELS")]
     pub(crate) stride: Option<u32>,
-    /// Bring the glass of each image, which is its brightest twentieth in each channel, to the light that it has on the images
-    /// that the ready model learned from, 210 of 255 [default: with the ready model]
+    /// Bring the glass of each smear, which is its brightest twentieth in each channel, and most of its cells to the light and the
+    /// density that they have on the images that the ready model learned from [default: with the ready model]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    pub(crate) white_balance: Option<bool>,
+    pub(crate) stain_normalization: Option<bool>,
     /// Search glass, too: of images above 6 megapixels only what lies near tissue is searched, which is whatever takes 9 % of
     /// the light
     #[arg(long)]

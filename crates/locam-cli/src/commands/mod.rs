@@ -70,7 +70,7 @@ fn open_locator(args: &LocatorArgs, channels: ChannelChoice, threshold: Option<f
         microns_per_pixel: args.microns_per_pixel,
         scales: args.scales.clone(),
         stride: args.stride,
-        white_balance: args.white_balance.unwrap_or(args.model.is_none()),
+        stain_normalization: args.stain_normalization.unwrap_or(args.model.is_none()),
         everything: args.everything,
         channels,
         threshold,

@@ -3,7 +3,7 @@
 use image::GrayImage;
 use image::imageops::blur;
 use locam_core::Size;
-use std::f64::consts::FRAC_1_SQRT_2;
+use std::f64::consts::{FRAC_1_SQRT_2, TAU};
 
 /// Side of the squares in which votes for a centre are counted, over the radius: cells are not quite round.
 const SQUARE: f64 = 0.2;
@@ -55,6 +55,11 @@ impl Outlines {
             all += votes.count * (votes.count - 1.0);
         }
         across / f64::max(all, 1.0)
+    }
+
+    /// To how many circles of this radius all outlines come.
+    pub(super) fn circles(&self, radius: f64) -> f64 {
+        self.edges.len() as f64 / (TAU * radius)
     }
 
     /// The votes in every square, for centres so far to the dark side; negative radii are to the bright side.

@@ -1,5 +1,6 @@
 //! The size of dark things that lie apart.
 
+use crate::histogram::{histogram, otsu};
 use image::GrayImage;
 use locam_core::median;
 
@@ -11,7 +12,7 @@ const LEAST_THINGS: usize = 20;
 /// The middle one of the sizes of dark things that touch neither each other nor the image's border; none where there are few.
 pub(super) fn middle_size(image: &GrayImage) -> Option<f64> {
     let (width, height) = image.dimensions();
-    let threshold = otsu(image);
+    let threshold = otsu(&histogram(image.pixels().map(|pixel| pixel.0[0])));
     let mut is_open: Vec<bool> = image.pixels().map(|pixel| pixel.0[0] <= threshold).collect();
     let least_area = (std::f64::consts::PI * LEAST_RADIUS * LEAST_RADIUS) as usize;
     let mut sizes = Vec::new();
@@ -38,22 +39,4 @@ pub(super) fn middle_size(image: &GrayImage) -> Option<f64> {
         }
     }
     if sizes.len() < LEAST_THINGS { None } else { median(sizes) }
-}
-
-/// The value up to which pixels are dark: both sides are as alike in themselves as can be (Otsu, 1979).
-fn otsu(image: &GrayImage) -> u8 {
-    let mut counts = [0.0_f64; 256];
-    image.pixels().for_each(|pixel| counts[usize::from(pixel.0[0])] += 1.0);
-    let count: f64 = counts.iter().sum();
-    let total: f64 = counts.iter().enumerate().map(|(value, count)| value as f64 * count).sum();
-    let (mut dark, mut sum, mut best) = (0.0, 0.0, (0.0, 0));
-    for (value, counted) in (0..=u8::MAX).zip(counts) {
-        dark += counted;
-        sum += f64::from(value) * counted;
-        let between = (total * dark / count - sum).powi(2) / (dark * (count - dark));
-        if between > best.0 {
-            best = (between, value);
-        }
-    }
-    best.1
 }
