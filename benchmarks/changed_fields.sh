@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the ready model finds on BCCD's val fields as other microscopes, cameras and files would show them: enlarged and reduced, in less
-# light, through haze, by lamps of other colours, out of focus, with noise. Its thresholds were chosen on these fields as they are, so the
+# light, through haze, by lamps of other colours, out of focus, with noise, and on what is around each white cell alone. Its thresholds were chosen on these fields as they are, so the
 # figures are for comparison with the first line. Writes its table into docs/results.md. Needs the data in $LOCAM_SHARED (default
 # ../shared).
 #
@@ -39,6 +39,7 @@ row() {
   row out-of-focus "blurred by 3 pixels"
   row noise "noise of 20 of 255"
   row jpeg-15 "as JPEG files of quality 15"
+  row cut-out "each white cell cut out, a square of 1.6 times its width"
 } > "$run/table.md"
 cargo xtask results changed "$run/table.md"
 cat "$run/table.md"

@@ -1,5 +1,5 @@
-//! BCCD's `val` fields as other microscopes, cameras and files would show them: each change in a folder of its own, `OUT/CHANGE/val`,
-//! as PNG images beside YOLO's text files of their white cells.
+//! BCCD's `val` fields as other microscopes, cameras and files would show them, and what is around each white cell by itself: each
+//! change in a folder of its own, `OUT/CHANGE/val`, as PNG images beside YOLO's text files of their white cells.
 //!
 //! ```text
 //! cargo run --release -p locam-data --example changed_fields -- ../shared/data/bccd/BCCD changed
@@ -7,10 +7,9 @@
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, imageops};
-use locam_core::Size;
+use locam_core::{Rect, Size};
 use locam_data::{Dataset, Label, OpenOptions, Split, read_rgb, resize};
 use std::error::Error;
-use std::fmt::Write as _;
 use std::path::Path;
 
 type Change = fn(&RgbImage) -> Result<RgbImage, Box<dyn Error>>;
@@ -45,25 +44,61 @@ fn main() -> Result<(), Box<dyn Error>> {
     for item in data.items.iter().filter(|item| item.split == Some(Split::Val)) {
         let Label::Objects(objects) = &item.label else { continue };
         let image = read_rgb(&item.path)?;
-        let (width, height) = (f64::from(image.width()), f64::from(image.height()));
-        let mut boxes = String::new();
-        for object in objects.iter().filter(|object| object.class == white) {
-            let Some(rect) = object.shape.rect() else { continue };
-            let middle = object.shape.center();
-            let [x, y] = [middle.x / width, middle.y / height];
-            writeln!(boxes, "0 {x:.5} {y:.5} {:.5} {:.5}", rect.width() / width, rect.height() / height)?;
-        }
+        let cells: Vec<Rect> = objects
+            .iter()
+            .filter(|object| object.class == white)
+            .filter_map(|object| object.shape.rect())
+            .collect();
         let name = item.path.file_stem().unwrap_or_default().to_string_lossy();
         for (folder, change) in CHANGES {
-            let root = Path::new(out).join(folder);
-            let folder = root.join("val");
-            std::fs::create_dir_all(&folder)?;
-            std::fs::write(root.join("classes.txt"), "WBC\n")?;
-            change(&image)?.save(folder.join(format!("{name}.png")))?;
-            std::fs::write(folder.join(format!("{name}.txt")), &boxes)?;
+            let (width, height) = (f64::from(image.width()), f64::from(image.height()));
+            let all = Rect { left: 0.0, top: 0.0, right: width, bottom: height };
+            save(&Path::new(out).join(folder), &name, &change(&image)?, &boxes(&cells, all))?;
+        }
+        for (number, cell) in cells.iter().enumerate() {
+            let part = around(cell, &image);
+            let [left, top, width, height] =
+                [part.left, part.top, part.width(), part.height()].map(|side| side as u32);
+            let cut = imageops::crop_imm(&image, left, top, width, height).to_image();
+            save(&Path::new(out).join("cut-out"), &format!("{name}-{number}"), &cut, &boxes(&cells, part))?;
         }
     }
     Ok(())
+}
+
+/// An image in the `val` part of a data set.
+fn save(root: &Path, name: &str, image: &RgbImage, boxes: &str) -> Result<(), Box<dyn Error>> {
+    let folder = root.join("val");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(root.join("classes.txt"), "WBC\n")?;
+    image.save(folder.join(format!("{name}.png")))?;
+    std::fs::write(folder.join(format!("{name}.txt")), boxes)?;
+    Ok(())
+}
+
+/// YOLO's lines for what of the cells lies in a part of the image, of those of which at least a half does.
+fn boxes(cells: &[Rect], part: Rect) -> String {
+    let mut lines = String::new();
+    for cell in cells {
+        let seen = cell.intersection(part);
+        if 2.0 * seen.area() < cell.area() {
+            continue;
+        }
+        let [x, y] =
+            [(seen.center().x - part.left) / part.width(), (seen.center().y - part.top) / part.height()];
+        let [width, height] = [seen.width() / part.width(), seen.height() / part.height()];
+        lines += &format!("0 {x:.5} {y:.5} {width:.5} {height:.5}\n");
+    }
+    lines
+}
+
+/// A square with a cell in its middle, 1.6 times as wide as the cell, as far as it lies in the image; in whole pixels.
+fn around(cell: &Rect, image: &RgbImage) -> Rect {
+    let side = (1.6 * cell.width().max(cell.height())).round();
+    let Rect { left, top, .. } = Rect::around(cell.center(), side, side);
+    let square =
+        Rect { left: left.round(), top: top.round(), right: left.round() + side, bottom: top.round() + side };
+    square.clamped_to(Size::new(image.width(), image.height()))
 }
 
 fn scaled(image: &RgbImage, factor: f64) -> Result<RgbImage, Box<dyn Error>> {
