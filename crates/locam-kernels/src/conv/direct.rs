@@ -2,42 +2,20 @@
 //! registers over all taps of the window, and nothing is copied (Dukhan, "The Indirect Convolution Algorithm", 2019,
 //! <https://arxiv.org/abs/1907.02129>).
 
+mod cut;
+
+pub(crate) use cut::Cut;
+
 use crate::isa::Kernel;
 use crate::multiply::{each_row, product, with_rows, with_vectors};
 use crate::pack::Packed;
-use crate::parallel::{for_each_task, piece};
+use crate::parallel::for_each_task;
 use crate::simd::Simd;
 use crate::sink::Sink;
 use crate::walk::{Place, Walk};
 use crate::{Element, Isa};
 use std::marker::PhantomData;
 use std::ops::Range;
-
-/// Grid pixels of a task: enough to use a panel many times while it is in the second-level cache.
-const TASK_PIXELS: usize = 96;
-/// Tasks to aim at where there are few pixels: then panels are dealt out too.
-const LEAST_TASKS: usize = 16;
-
-/// How the work is cut; a function of the shape alone.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cut {
-    pixels: usize,
-    chunks: usize,
-    panel_groups: usize,
-}
-
-impl Cut {
-    pub(crate) fn new(pixels: usize, panels: usize) -> Self {
-        let chunks = pixels.div_ceil(TASK_PIXELS);
-        let panel_groups = LEAST_TASKS.div_ceil(chunks.max(1)).clamp(1, panels.max(1));
-        Self { pixels, chunks, panel_groups }
-    }
-
-    /// Chunks of pixels; each has a sink of its own.
-    pub(crate) fn chunks(self) -> usize {
-        self.chunks
-    }
-}
 
 /// The input of a direct convolution.
 #[derive(Clone, Copy)]
@@ -68,12 +46,9 @@ pub(crate) unsafe fn convolve<E: Element, K: Sink<E>>(
     channels: usize,
     sink_of: impl Fn(usize) -> K + Sync + Send,
 ) {
-    let cut = Cut::new(walk.grid.pixels(), weights.panels);
-    let panels_each = weights.panels.div_ceil(cut.panel_groups);
-    for_each_task(cut.chunks * cut.panel_groups, |task| {
-        let (chunk, group) = (task / cut.panel_groups, task % cut.panel_groups);
-        let pixels = piece(chunk, TASK_PIXELS, cut.pixels);
-        let panels = piece(group, panels_each, weights.panels);
+    let cut = Cut::new(walk.grid.pixels(), weights);
+    for_each_task(cut.tasks(), |task| {
+        let (chunk, pixels, panels) = cut.task(task);
         let sink = sink_of(chunk);
         E::run(isa, Task { walk, source, weights, channels, pixels, panels, sink, stored: PhantomData });
     });

@@ -254,7 +254,7 @@ impl ConvGradients {
             Weights::Direct(phases) => walks
                 .iter()
                 .zip(phases)
-                .map(|((walk, _), packed)| direct::Cut::new(walk.grid.pixels(), packed.panels).chunks())
+                .map(|((walk, _), packed)| direct::Cut::new(walk.grid.pixels(), packed).chunks())
                 .collect(),
             Weights::Depthwise | Weights::None => {
                 walks.iter().map(|(walk, _)| depthwise::chunks(walk.grid.pixels())).collect()

@@ -319,7 +319,7 @@ impl<E: Element> Convolution<E> {
         }
         let chunks = match &self.weights {
             Weights::Direct(packed) | Weights::Rows(packed) => {
-                direct::Cut::new(out.pixels(), packed.panels).chunks()
+                direct::Cut::new(out.pixels(), packed).chunks()
             }
             Weights::Winograd(_) => {
                 let form = self.params.form();
