@@ -250,8 +250,11 @@ impl<E: Element> Kernels<E> {
         reads_images: bool,
         pooling: Option<&Work>,
     ) -> Result<Self, InferError> {
-        let algorithm =
-            if reads_images { Algorithm::best_padded::<E>(params) } else { Algorithm::best::<E>(params) };
+        let algorithm = if reads_images {
+            Algorithm::best_padded::<E>(params)
+        } else {
+            Algorithm::best::<E>(isa, params)
+        };
         let conv = Convolution::new(isa, params, algorithm, &weight)?;
         Ok(match pooling {
             Some(Work::MaxPool(pool)) => {

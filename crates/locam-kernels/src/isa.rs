@@ -1,5 +1,5 @@
-use crate::KernelError;
 use crate::simd::{Simd, portable::Array4};
+use crate::{Element, KernelError};
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,6 +12,7 @@ pub struct Isa(Name);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Name {
+    Amx,
     Avx512Bf16,
     Avx512,
     Avx2,
@@ -19,7 +20,8 @@ enum Name {
     Portable,
 }
 
-const NAMES: [(Name, &str); 5] = [
+const NAMES: [(Name, &str); 6] = [
+    (Name::Amx, "amx"),
     (Name::Avx512Bf16, "avx512bf16"),
     (Name::Avx512, "avx512"),
     (Name::Avx2, "avx2"),
@@ -49,13 +51,24 @@ impl Isa {
 
     /// Whether kernels on [`Bf16`](crate::Bf16) run here.
     pub fn has_bf16(self) -> bool {
-        self.0 == Name::Avx512Bf16
+        matches!(self.0, Name::Amx | Name::Avx512Bf16)
+    }
+
+    /// Whether matrix products of stored values of this type are those of tiles ([`crate::amx`]).
+    pub(crate) fn has_tiles_of<E: Element>(self) -> bool {
+        self.0 == Name::Amx && size_of::<E>() == 2
+    }
+
+    /// Tiles by their twin in plain Rust where the CPU has none; none where the rest of the kernels can't run.
+    #[cfg(test)]
+    pub(crate) fn with_tiles_or_their_twin() -> Option<Self> {
+        Name::Avx512Bf16.is_here().then_some(Self(Name::Amx))
     }
 
     /// Output channels that a matrix product computes at a time: the width of a panel of packed weights.
     pub(crate) fn panel(self) -> usize {
         match self.0 {
-            Name::Avx512Bf16 | Name::Avx512 => 64,
+            Name::Amx | Name::Avx512Bf16 | Name::Avx512 => 64,
             Name::Avx2 | Name::Neon => 16,
             Name::Portable => 8,
         }
@@ -71,6 +84,7 @@ impl Name {
                 && is_x86_feature_detected!("avx512vl")
         };
         match self {
+            Self::Amx => Self::Avx512Bf16.is_here() && crate::amx::is_here(),
             Self::Avx512Bf16 => avx512() && is_x86_feature_detected!("avx512bf16"),
             Self::Avx512 => avx512(),
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
@@ -123,7 +137,7 @@ pub(crate) fn run_f32<K: Kernel<f32>>(isa: Isa, kernel: K) {
     match isa.0 {
         // SAFETY: an `Isa` is only made where the CPU has the instruction set.
         #[cfg(target_arch = "x86_64")]
-        Name::Avx512 | Name::Avx512Bf16 => unsafe { x86::avx512(kernel) },
+        Name::Amx | Name::Avx512Bf16 | Name::Avx512 => unsafe { x86::avx512(kernel) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Name::Avx2 => unsafe { x86::avx2(kernel) },

@@ -6,7 +6,8 @@
 //! gradients of weights. What only touches memory (bias, residual, rectifier, statistics, gradients of rectifiers and
 //! normalisation) is done while a convolution writes its output ([`sink`]).
 //!
-//! A kernel is written once, generic over the vector type ([`simd`]), and compiled once per instruction set ([`Isa`]).
+//! A kernel is written once, generic over the vector type ([`simd`]), and compiled once per instruction set ([`Isa`]). Where
+//! the CPU has tiles, direct convolutions of bfloat16 are multiplied by these instead ([`amx`]).
 //! Work is cut by its shape alone, so results do not depend on the number of threads. This is the one crate of the
 //! workspace with `unsafe` code: public functions check every length, and the naive twins (`naive_*`) check the rest.
 #![allow(
@@ -14,6 +15,7 @@
     reason = "the overview names the parts for whoever reads the code"
 )]
 
+mod amx;
 mod buffer;
 mod conv;
 mod element;

@@ -140,6 +140,24 @@ impl Walk {
         (beyond as usize).div_ceil(self.input_step).min(self.grid.width - place.x)
     }
 
+    /// Whether no tap ever lies outside the input.
+    pub(crate) fn stays_inside(&self) -> bool {
+        let TapBounds { low, high } = self.tap_bounds();
+        let reaches = |places: usize, high: isize, length: usize| {
+            places == 0 || ((places - 1) * self.input_step) as isize + high < length as isize
+        };
+        low.y >= 0
+            && low.x >= 0
+            && reaches(self.grid.height, high.y, self.input.height)
+            && reaches(self.grid.width, high.x, self.input.width)
+    }
+
+    /// Pixels of the grid whose origins are evenly spaced, counted from its first one: a row, or all.
+    pub(crate) fn line(&self) -> usize {
+        let is_whole = self.input_step == 1 && self.grid == self.input;
+        if is_whole { self.grid.pixels() } else { self.grid.width }
+    }
+
     /// The smallest and largest offsets of the taps.
     pub(crate) fn tap_bounds(&self) -> TapBounds {
         let along = |of: fn(&Tap) -> isize| {
@@ -202,8 +220,8 @@ impl Walk {
 /// How far taps reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TapBounds {
-    low: Tap,
-    high: Tap,
+    pub(crate) low: Tap,
+    pub(crate) high: Tap,
 }
 
 /// A pixel of a grid.

@@ -2,20 +2,24 @@
 //! registers over all taps of the window, and nothing is copied (Dukhan, "The Indirect Convolution Algorithm", 2019,
 //! <https://arxiv.org/abs/1907.02129>).
 
+mod by_tiles;
 mod cut;
+mod tile_rows;
 
 pub(crate) use cut::Cut;
 
 use crate::isa::Kernel;
 use crate::multiply::{each_row, product, with_rows, with_vectors};
 use crate::pack::Packed;
-use crate::parallel::for_each_task;
+use crate::parallel::{for_each_task, with_scratch};
 use crate::simd::Simd;
 use crate::sink::Sink;
 use crate::walk::{Place, Walk};
 use crate::{Element, Isa};
+use by_tiles::ByTiles;
 use std::marker::PhantomData;
 use std::ops::Range;
+use tile_rows::TileRows;
 
 /// The input of a direct convolution.
 #[derive(Clone, Copy)]
@@ -46,11 +50,11 @@ pub(crate) unsafe fn convolve<E: Element, K: Sink<E>>(
     channels: usize,
     sink_of: impl Fn(usize) -> K + Sync + Send,
 ) {
-    let cut = Cut::new(walk.grid.pixels(), weights);
+    let cut = Cut::new(isa, walk, weights, channels);
     for_each_task(cut.tasks(), |task| {
         let (chunk, pixels, panels) = cut.task(task);
         let sink = sink_of(chunk);
-        E::run(isa, Task { walk, source, weights, channels, pixels, panels, sink, stored: PhantomData });
+        Task { walk, source, weights, channels, pixels, panels, sink, stored: PhantomData }.run_on(isa);
     });
 }
 
@@ -67,7 +71,7 @@ pub(crate) unsafe fn put_tile<E: Element, K: Sink<E>>(
     sink: K,
 ) {
     let (pixels, panels) = (0..walk.grid.pixels(), 0..weights.panels);
-    E::run(isa, Task { walk, source, weights, channels, pixels, panels, sink, stored: PhantomData });
+    Task { walk, source, weights, channels, pixels, panels, sink, stored: PhantomData }.run_on(isa);
 }
 
 /// A chunk of pixels by some panels.
@@ -80,6 +84,17 @@ struct Task<'a, E, K> {
     panels: Range<usize>,
     sink: K,
     stored: PhantomData<E>,
+}
+
+impl<E: Element, K: Sink<E>> Task<'_, E, K> {
+    fn run_on(self, isa: Isa) {
+        if !isa.has_tiles_of::<E>() {
+            return E::run(isa, self);
+        }
+        with_scratch::<E, _>(TileRows::scratch(&self), 0, |scratch, _| {
+            E::run(isa, ByTiles { task: self, scratch });
+        });
+    }
 }
 
 impl<E: Element, K: Sink<E>> Kernel<E> for Task<'_, E, K> {

@@ -254,7 +254,9 @@ impl ConvGradients {
             Weights::Direct(phases) => walks
                 .iter()
                 .zip(phases)
-                .map(|((walk, _), packed)| direct::Cut::new(walk.grid.pixels(), packed).chunks())
+                .map(|((walk, _), packed)| {
+                    direct::Cut::new(self.isa, walk, packed, self.params.channels_in).chunks()
+                })
                 .collect(),
             Weights::Depthwise | Weights::None => {
                 walks.iter().map(|(walk, _)| depthwise::chunks(walk.grid.pixels())).collect()

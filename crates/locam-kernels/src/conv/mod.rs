@@ -60,13 +60,15 @@ pub enum Algorithm {
 impl Algorithm {
     /// The fastest for a convolution whose input has no padding around it, stored as `E`. At a stride of two Winograd's
     /// algorithm saves but a third of a 3x3 window's products, and its transforms cost as much or more. It loses digits:
-    /// in bfloat16, which has few, it is kept for where it saves most.
-    pub fn best<E: Element>(params: ConvParams) -> Self {
+    /// in bfloat16, which has few, it is kept for where it saves most. Products of tiles take a fraction of what its
+    /// transforms do.
+    pub fn best<E: Element>(isa: Isa, params: ConvParams) -> Self {
         let channels = params.channels_in.min(params.channels_out);
         let least = if size_of::<E>() == 4 { 16 } else { 128 };
+        let saves = channels >= least && !isa.has_tiles_of::<E>();
         if params.is_depthwise() {
             Self::Depthwise
-        } else if params.kernel == 3 && params.stride == 1 && channels >= least {
+        } else if params.kernel == 3 && params.stride == 1 && saves {
             Self::Winograd
         } else {
             Self::Direct
@@ -259,19 +261,19 @@ impl<E: Element> Convolution<E> {
         assert!(!has_padding || is_whole(), "the padding is in the input");
         let read = if has_padding { params.padded(extent) } else { extent };
         check_length("the input", self.input_len(read)?, input.len())?;
-        let sinks = self.sinks(out, output)?;
+        let walk = if has_padding {
+            Walk::over_rows(params, read, out)
+        } else {
+            Walk::forward(params, band.above, extent, out)
+        };
+        let sinks = self.sinks(&walk, out, output)?;
         let source = Source { values: input.as_ptr(), pitch: params.channels_in, zeros: self.zeros.as_ptr() };
         let (isa, channels) = (self.isa, params.channels_out);
         // SAFETY: input and output have the lengths that the shapes ask for, and a tap reads one pixel, of which there
         // are `channels_in` values, or one row of the window in an input with its padding and some values more.
         unsafe {
             match &self.weights {
-                Weights::Direct(packed) => {
-                    let walk = Walk::forward(params, band.above, extent, out);
-                    direct::convolve(isa, &walk, source, packed, channels, |chunk| sinks.of(chunk));
-                }
-                Weights::Rows(packed) => {
-                    let walk = Walk::over_rows(params, read, out);
+                Weights::Direct(packed) | Weights::Rows(packed) => {
                     direct::convolve(isa, &walk, source, packed, channels, |chunk| sinks.of(chunk));
                 }
                 Weights::Winograd(points) => {
@@ -289,7 +291,6 @@ impl<E: Element> Convolution<E> {
                     winograd::convolve(isa, image, out, points, workspace, |chunk| sinks.of(chunk));
                 }
                 Weights::Depthwise(rows) => {
-                    let walk = Walk::forward(params, band.above, extent, out);
                     depthwise::convolve(isa, &walk, source, rows, channels, |chunk| sinks.of(chunk));
                 }
             }
@@ -304,7 +305,12 @@ impl<E: Element> Convolution<E> {
         Ok(read.values(self.params.channels_in)? + usize::from(pairs))
     }
 
-    fn sinks<'a>(&self, out: Extent, output: Output<'a, E>) -> Result<Sinks<'a, E>, KernelError> {
+    fn sinks<'a>(
+        &self,
+        walk: &Walk,
+        out: Extent,
+        output: Output<'a, E>,
+    ) -> Result<Sinks<'a, E>, KernelError> {
         let channels = self.params.channels_out;
         let (offset, pitch) = (output.offset, output.pitch);
         let fits = pitch.checked_sub(offset).is_some_and(|left| channels <= left);
@@ -319,7 +325,7 @@ impl<E: Element> Convolution<E> {
         }
         let chunks = match &self.weights {
             Weights::Direct(packed) | Weights::Rows(packed) => {
-                direct::Cut::new(out.pixels(), packed).chunks()
+                direct::Cut::new(self.isa, walk, packed, channels).chunks()
             }
             Weights::Winograd(_) => {
                 let form = self.params.form();

@@ -88,7 +88,7 @@ fn computed(
             let exact = naive_convolution(params, input.extent, &input.data, &weight);
             let algorithm = match stage.input {
                 NodeId(0) => Algorithm::best_padded::<f32>(params),
-                _ => Algorithm::best::<f32>(params),
+                _ => Algorithm::best::<f32>(Isa::PORTABLE, params),
             };
             if matches!(algorithm, Algorithm::Winograd | Algorithm::PaddedWinograd) {
                 let error = winograd_error((params, algorithm), input, &weight, &exact);
