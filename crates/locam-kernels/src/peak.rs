@@ -1,3 +1,4 @@
+use crate::amx::measured_rate;
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::{Element, Isa};
@@ -9,6 +10,10 @@ use std::time::Instant;
 pub fn measured_peak<E: Element>(isa: Isa) -> f64 {
     let run = || {
         let each: Vec<f64> = rayon::broadcast(|_| {
+            if isa.has_tiles_of::<E>() {
+                // SAFETY: the instruction set is proof that they are here.
+                return unsafe { measured_rate() };
+            }
             let mut rate = 0.0;
             E::run(isa, PeakTask { rate: &mut rate });
             rate

@@ -11,11 +11,13 @@
 
 mod block;
 mod detect;
+mod rate;
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod twin;
 
 pub(crate) use block::{Factors, multiply};
 pub(crate) use detect::is_here;
+pub(crate) use rate::measured_rate;
 
 /// Rows of a tile: output pixels that are multiplied together.
 pub(crate) const TILE_ROWS: usize = 16;
