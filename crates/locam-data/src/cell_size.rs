@@ -32,9 +32,10 @@ const AROUND: [f64; 2] = [0.6, 1.7];
 const NEARLY_BEST: f64 = 0.6;
 /// The least roundness of votes where things are taken for round. On chula-rbc fields of elliptocytes have 0.5 to 0.6, others 0.6 to 1.
 const LEAST_ROUNDNESS: f64 = 0.65;
-/// To how many circles all outlines have to come, where votes are round and where not: a single cell says nothing of others, and of a
-/// few of all shapes nothing is usual.
-const LEAST_CIRCLES: [f64; 2] = [6.0, 16.0];
+/// To how many circles all outlines have to come, where votes are at least so round and where less: a single cell says nothing of others,
+/// and of a few of all shapes nothing is usual.
+const LEAST_CIRCLES: [f64; 2] = [5.0, 16.0];
+const FEW_ROUNDNESS: f64 = 0.55;
 
 impl ImageSource {
     /// The diameter that most round, dark things on a bright ground have, in pixels of the image: on a blood smear, that of
@@ -61,16 +62,15 @@ impl ImageSource {
 
 /// The same in pixels of an image that was shrunk.
 fn usual_diameter(image: &GrayImage) -> Option<f64> {
-    let voted = outstanding_radius(image).map(|radius| measured_again(image, radius));
-    let diameter = |least_circles: f64| {
-        voted.as_ref().filter(|voted| voted.circles >= least_circles).map(|voted| 2.0 * voted.radius)
-    };
-    if voted.as_ref().is_some_and(|voted| voted.roundness >= LEAST_ROUNDNESS) {
-        return diameter(LEAST_CIRCLES[0]);
+    let voted = outstanding_radius(image)
+        .map(|radius| measured_again(image, radius))
+        .filter(|voted| voted.circles >= LEAST_CIRCLES[usize::from(voted.roundness < FEW_ROUNDNESS)]);
+    if let Some(Measured { radius, roundness: LEAST_ROUNDNESS.., .. }) = voted {
+        return Some(2.0 * radius);
     }
     let scale = (f64::from(SEPARATE_SIDE) / f64::from(image.width().max(image.height()))).min(1.0);
     let apart = middle_size(&shrunk(image, scale)).map(|diameter| diameter / scale);
-    apart.or_else(|| diameter(LEAST_CIRCLES[1]))
+    apart.or(voted.map(|measured| 2.0 * measured.radius))
 }
 
 /// The radius at which votes are most crowded, if that is by much; every octave of radii on an image of its own, where they are

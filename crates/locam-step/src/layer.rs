@@ -102,8 +102,11 @@ impl ConvLayer {
         parameters: &mut Parameters,
     ) -> Result<Self, InferError> {
         let params = conv_params(conv);
-        let algorithm =
-            if reads_images { Algorithm::best_padded::<f32>(params) } else { Algorithm::best::<f32>(isa, params) };
+        let algorithm = if reads_images {
+            Algorithm::best_padded::<f32>(params)
+        } else {
+            Algorithm::best::<f32>(isa, params)
+        };
         let key = format!("{}.weight", conv.key);
         let weight = parameters.add(state, key, &conv.weight_shape(), Some(params))?;
         let bias = conv
