@@ -98,8 +98,7 @@ mod tests {
             let choice = ChannelChoice::Strongest(3);
             let progress = Progress::default();
             let (image_progress, kept) = (progress.begin(1_000_000), RowFile::default());
-            let input =
-                Input { source: &source, size, balance: None, progress: &image_progress, kept: &kept };
+            let input = Input { source: &source, size, stain: None, progress: &image_progress, kept: &kept };
             let part = whole_part(&predictor, size);
             let (found, missing) = maps_of_part(&predictor, input, &part, choice).unwrap();
             assert!(progress.searched() > 999_000, "{}", progress.searched());
@@ -137,7 +136,7 @@ mod tests {
             assert_eq!(parts.len(), 2, "{arch}: {parts:?}");
             let of = |parts: &[Part]| {
                 let (progress, kept) = (progress.begin(1), RowFile::default());
-                let input = Input { source: &source, size, balance: None, progress: &progress, kept: &kept };
+                let input = Input { source: &source, size, stain: None, progress: &progress, kept: &kept };
                 maps_of_parts(&predictor, input, parts, ChannelChoice::None).unwrap().0
             };
             let (whole, found) = (of(&[Part::whole(size, map)]), of(&parts));
@@ -175,7 +174,7 @@ mod tests {
         let rows = folder.path().join("image.rows");
         let search = |parts: &[Part]| {
             let (progress, kept) = (progress.begin(1), RowFile::open(&rows, "image"));
-            let input = Input { source: &source, size, balance: None, progress: &progress, kept: &kept };
+            let input = Input { source: &source, size, stain: None, progress: &progress, kept: &kept };
             maps_of_parts(&predictor, input, parts, ChannelChoice::Strongest(2)).unwrap()
         };
         let bits = |(found, missing): (ImageMaps, Vec<Rect>)| {
@@ -224,7 +223,7 @@ mod tests {
             let progress = Progress::default();
             let (progress, kept) = (progress.begin(1), RowFile::open(&rows, "image"));
             assert!(rows.exists());
-            let input = Input { source: &source, size, balance: None, progress: &progress, kept: &kept };
+            let input = Input { source: &source, size, stain: None, progress: &progress, kept: &kept };
             let part = whole_part(&predictor, size);
             maps_of_parts(&predictor, input, &[part], ChannelChoice::None).unwrap()
         };
