@@ -78,18 +78,15 @@ fn save(root: &Path, name: &str, image: &RgbImage, boxes: &str) -> Result<(), Bo
 
 /// YOLO's lines for what of the cells lies in a part of the image, of those of which at least a half does.
 fn boxes(cells: &[Rect], part: Rect) -> String {
-    let mut lines = String::new();
-    for cell in cells {
-        let seen = cell.intersection(part);
-        if 2.0 * seen.area() < cell.area() {
-            continue;
-        }
-        let [x, y] =
-            [(seen.center().x - part.left) / part.width(), (seen.center().y - part.top) / part.height()];
-        let [width, height] = [seen.width() / part.width(), seen.height() / part.height()];
-        lines += &format!("0 {x:.5} {y:.5} {width:.5} {height:.5}\n");
-    }
-    lines
+    let seen = cells.iter().map(|cell| (cell.area(), cell.intersection(part)));
+    let mostly = seen.filter(|(area, seen)| 2.0 * seen.area() >= *area);
+    let line = |(_, seen): (f64, Rect)| {
+        let middle = seen.center();
+        let (x, y) = ((middle.x - part.left) / part.width(), (middle.y - part.top) / part.height());
+        let (width, height) = (seen.width() / part.width(), seen.height() / part.height());
+        format!("0 {x:.5} {y:.5} {width:.5} {height:.5}\n")
+    };
+    mostly.map(line).collect()
 }
 
 /// A square with a cell in its middle, 1.6 times as wide as the cell, as far as it lies in the image; in whole pixels.
