@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the ready model finds on BCCD's val fields as other microscopes, cameras and files would show them: enlarged and reduced, in less
-# light, through haze, by lamps of other colours, out of focus, with noise, and on what is around each white cell alone. Its thresholds were chosen on these fields as they are, so the
+# light, through haze, by lamps of other colours, with other hues, out of focus, with noise, and on what is around each white cell alone. Its thresholds were chosen on these fields as they are, so the
 # figures are for comparison with the first line. Writes its table into docs/results.md. Needs the data in $LOCAM_SHARED (default
 # ../shared).
 #
@@ -36,6 +36,8 @@ row() {
   row gamma-0.6 "a gamma of 0.6"
   row gamma-1.7 "a gamma of 1.7"
   row pale "pale: 0.4 of the colour"
+  row hues-forward "hues turned by 30 degrees, reds to yellow"
+  row hues-back "hues turned by 30 degrees, reds to purple"
   row out-of-focus "blurred by 3 pixels"
   row noise "noise of 20 of 255"
   row jpeg-15 "as JPEG files of quality 15"

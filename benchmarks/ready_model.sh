@@ -52,7 +52,7 @@ second "$run/joint" "$run/second" "$model"
 locam evaluate --model "$model" "$bccd" --split test --object-size auto --stain-normalization --out "$run/test"
 cargo xtask results ready "$run/test/evaluation.json"
 
-# Images of each fold, at the scale and in the light that the program gives them, and what all five models found.
+# Images of each fold, at the scale and in the light and stain that the program gives them, and what all five models found.
 search() { locam locate --model "$run/model-$1" --out "$run/found-$2-$1" --write none --object-size auto --stain-normalization "${@:3}"; }
 pooled() {
   awk 'NR == 1 || FNR > 1' "$run/found-$1"-?/regions.csv > "$run/found-$1.csv"
@@ -67,7 +67,7 @@ for fold in 1 2 3 4 5; do
   cp "$lists/val.txt" "$data/ImageSets/Main"
   second "$data" "$run/second-$fold" "$run/model-$fold"
   search "$fold" bccd $(awk "NR % 5 == $fold % 5" "$bccd/ImageSets/Main/train.txt" | sed "s|.*|$bccd/JPEGImages/&.jpg|")
-  smears fresh test 8 0.6,1.2,2.4 "91$fold"
+  smears fresh test 12 0.6,1.2,2.4 "91$fold"
   smears fresh test 24 0.8,1.5,2.4 "92$fold" --white-cells 0
   search "$fold" fresh "$run/fresh/JPEGImages/smear-9?$fold-*.jpg"
 done

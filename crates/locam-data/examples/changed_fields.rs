@@ -15,7 +15,7 @@ use std::path::Path;
 type Change = fn(&RgbImage) -> Result<RgbImage, Box<dyn Error>>;
 
 /// Every change by the name of its folder.
-const CHANGES: [(&str, Change); 16] = [
+const CHANGES: [(&str, Change); 18] = [
     ("as-they-are", |image| Ok(image.clone())),
     ("size-0.4", |image| scaled(image, 0.4)),
     ("size-0.6", |image| scaled(image, 0.6)),
@@ -29,6 +29,8 @@ const CHANGES: [(&str, Change); 16] = [
     ("gamma-0.6", |image| Ok(each(image, |rgb| rgb.map(|value| value.powf(0.6))))),
     ("gamma-1.7", |image| Ok(each(image, |rgb| rgb.map(|value| value.powf(1.7))))),
     ("pale", |image| Ok(each(image, paled))),
+    ("hues-forward", |image| Ok(each(image, |rgb| turned(rgb, 30.0)))),
+    ("hues-back", |image| Ok(each(image, |rgb| turned(rgb, -30.0)))),
     ("out-of-focus", |image| Ok(imageops::blur(image, 3.0))),
     ("noise", |image| Ok(noisy(image))),
     ("jpeg-15", |image| compressed(image)),
@@ -117,6 +119,15 @@ fn each(image: &RgbImage, change: impl Fn([f32; 3]) -> [f32; 3]) -> RgbImage {
 fn paled(rgb: [f32; 3]) -> [f32; 3] {
     let grey = rgb.iter().sum::<f32>() / 3.0;
     rgb.map(|value| grey + 0.4 * (value - grey))
+}
+
+/// With hues turned around the axis of greys, after Rodrigues.
+fn turned(rgb: [f32; 3], degrees: f32) -> [f32; 3] {
+    let (sine, cosine) = degrees.to_radians().sin_cos();
+    let grey = rgb.iter().sum::<f32>() / 3.0;
+    let [r, g, b] = rgb.map(|value| value - grey);
+    let across = [b - g, r - b, g - r].map(|value| value / 3.0_f32.sqrt());
+    std::array::from_fn(|i| grey + cosine * [r, g, b][i] + sine * across[i])
 }
 
 /// Noise of a deviation of 20 in each channel: the sum of 12 uniform numbers, from a fixed stream.

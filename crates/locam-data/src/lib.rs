@@ -32,7 +32,7 @@ mod tissue;
 mod view;
 mod window;
 
-pub use appearance::Appearance;
+pub use appearance::{Appearance, CellAppearance};
 pub use augment::{AUGMENT_MARGIN, Augment, Blend, Change};
 pub use contact_sheet::contact_sheet;
 pub use copies::{Copies, Fingerprint, fingerprints};

@@ -1,25 +1,34 @@
 //! Smears in the light and the stain that a model knows.
 
 use crate::Error;
-use locam_data::{Appearance, ImageSource};
+use locam_data::{Appearance, CellAppearance, ImageSource};
 
 /// The light of the glass on the images that the ready model learned from: BCCD's have 202 to 214 in every channel, generated ones 181
 /// to 231.
 const GLASS: f64 = 210.0;
 /// The density of most cells there: BCCD's fields have 0.20 to 0.35, generated ones 0.20 to 0.44.
 const DENSITY: f64 = 0.29;
+/// The least chroma of most cells: those of BCCD's fields have 0.22 to 0.33, generated ones 0.07 to 0.5.
+const CHROMA: f64 = 0.2;
 /// The least and the most by which a channel's light is multiplied. In the dark there is only noise.
 const LIGHT: [f64; 2] = [0.8, 2.5];
 /// The least and the most by which densities are multiplied.
 const CONTRAST: [f64; 2] = [0.6, 2.5];
+/// The most by which colours are multiplied: there are stains that leave red cells grey.
+const SATURATION: f64 = 1.5;
 
-/// What becomes of each value of the three channels.
+/// What becomes of pixels.
 #[derive(Debug)]
-pub(crate) struct StainNormalization([[u8; 256]; 3]);
+pub(crate) struct StainNormalization {
+    /// What becomes of each value of the three channels.
+    values: [[u8; 256]; 3],
+    /// What their difference from grey is multiplied by after that.
+    saturation: f32,
+}
 
 impl StainNormalization {
     /// Brings the glass of an image to the light of training, each channel by itself, and most of its cells to the density of
-    /// training.
+    /// training; and makes them more colourful where they are paler than any in training.
     ///
     /// # Errors
     /// Those of decoding.
@@ -27,23 +36,38 @@ impl StainNormalization {
         Ok(Self::from_appearance(source.appearance()?))
     }
 
-    fn from_appearance(Appearance { glass, density }: Appearance) -> Self {
-        let contrast = density.map_or(1.0, |density| (DENSITY / density).clamp(CONTRAST[0], CONTRAST[1]));
-        Self(glass.map(|light| {
+    fn from_appearance(Appearance { glass, cells }: Appearance) -> Self {
+        let contrast = |cells: CellAppearance| (DENSITY / cells.density).clamp(CONTRAST[0], CONTRAST[1]);
+        let contrast = cells.map_or(1.0, contrast);
+        let values = glass.map(|light| {
             let light = f64::from(light.max(1));
             let brightest = light * (GLASS / light).clamp(LIGHT[0], LIGHT[1]);
             // A density is a logarithm, so that to multiply it is a power.
             let normalized = |value: usize| brightest * (value as f64 / light).powf(contrast);
             std::array::from_fn(|value| normalized(value).round().min(255.0) as u8)
-        }))
+        });
+        let saturation = cells.map_or(1.0, |cells| (CHROMA / cells.chroma).clamp(1.0, SATURATION));
+        Self { values, saturation: saturation as f32 }
     }
 
     /// The pixels in that light and stain, in place of what `into` held.
     pub(crate) fn apply(&self, pixels: &[u8], into: &mut Vec<u8>) {
         into.clear();
         into.extend(
-            pixels.iter().zip((0..3).cycle()).map(|(&value, channel)| self.0[channel][usize::from(value)]),
+            pixels
+                .iter()
+                .zip((0..3).cycle())
+                .map(|(&value, channel)| self.values[channel][usize::from(value)]),
         );
+        if self.saturation > 1.0 {
+            into.as_chunks_mut().0.iter_mut().for_each(|pixel| self.saturate(pixel));
+        }
+    }
+
+    fn saturate(&self, pixel: &mut [u8; 3]) {
+        let channels = pixel.map(f32::from);
+        let grey = channels.iter().sum::<f32>() / 3.0;
+        *pixel = channels.map(|value| (grey + self.saturation * (value - grey)).round() as u8);
     }
 }
 
@@ -51,9 +75,10 @@ impl StainNormalization {
 mod tests {
     use super::*;
 
-    fn normalized(glass: [u8; 3], density: Option<f64>, pixels: &[u8]) -> Vec<u8> {
+    fn normalized(glass: [u8; 3], cells: Option<(f64, f64)>, pixels: &[u8]) -> Vec<u8> {
         let mut into = vec![9];
-        StainNormalization::from_appearance(Appearance { glass, density }).apply(pixels, &mut into);
+        let cells = cells.map(|(density, chroma)| CellAppearance { density, chroma });
+        StainNormalization::from_appearance(Appearance { glass, cells }).apply(pixels, &mut into);
         into
     }
 
@@ -61,7 +86,7 @@ mod tests {
     fn glass_comes_out_as_in_training_and_black_stays_black() {
         let pixels = [105, 210, 84, 0, 0, 0, 50, 250, 200];
         let expected = [210, 210, 210, 0, 0, 0, 100, 250, 255];
-        assert_eq!(normalized([105, 210, 84], Some(DENSITY), &pixels), expected);
+        assert_eq!(normalized([105, 210, 84], Some((DENSITY, CHROMA)), &pixels), expected);
         assert_eq!(normalized([105, 210, 84], None, &pixels), expected);
     }
 
@@ -70,14 +95,25 @@ mod tests {
         for density in [0.15, 0.29, 0.45] {
             let cell = (190.0 * f64::exp(-density)).round() as u8;
             let expected = 210.0 * f64::exp(-DENSITY);
-            let green = normalized([150, 190, 160], Some(density), &[150, cell, 160])[1];
+            let green = normalized([150, 190, 160], Some((density, CHROMA)), &[150, cell, 160])[1];
             assert!((f64::from(green) - expected).abs() <= 2.0, "{green} for {expected}");
         }
     }
 
     #[test]
+    fn pale_cells_come_out_with_the_least_colour_of_training_and_others_are_left_with_theirs() {
+        let pixels = [120, 90, 150, 210, 210, 210, 10, 0, 230];
+        assert_eq!(normalized([210; 3], Some((DENSITY, 2.0 * CHROMA)), &pixels), pixels);
+        let stronger = [120, 75, 165, 210, 210, 210, 0, 0, 255];
+        assert_eq!(normalized([210; 3], Some((DENSITY, CHROMA / 1.5)), &pixels), stronger);
+        // Grey ones may be so by their stain.
+        assert_eq!(normalized([210; 3], Some((DENSITY, 0.0)), &pixels[..3]), [120, 75, 165]);
+    }
+
+    #[test]
     fn images_are_not_made_of_noise() {
-        assert_eq!(normalized([0, 20, 255], Some(DENSITY), &[10, 20, 255]), [25, 50, 210]);
-        assert_eq!(normalized([210; 3], Some(0.01), &[210, 168, 105]), [210, 120, 37]);
+        let cells = Some((DENSITY, CHROMA));
+        assert_eq!(normalized([0, 20, 255], cells, &[10, 20, 255]), [25, 50, 210]);
+        assert_eq!(normalized([210; 3], Some((0.01, CHROMA)), &[210, 168, 105]), [210, 120, 37]);
     }
 }
