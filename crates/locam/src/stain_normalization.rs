@@ -14,7 +14,9 @@ const CHROMA: f64 = 0.2;
 const LIGHT: [f64; 2] = [0.8, 2.5];
 /// The least and the most by which densities are multiplied.
 const CONTRAST: [f64; 2] = [0.6, 2.5];
-/// The most by which colours are multiplied: there are stains that leave red cells grey.
+/// Cells with less chroma are grey by their stain, not by the camera.
+const GREY: f64 = 0.1;
+/// The most by which colours are multiplied.
 const SATURATION: f64 = 1.5;
 
 /// What becomes of pixels.
@@ -46,7 +48,8 @@ impl StainNormalization {
             let normalized = |value: usize| brightest * (value as f64 / light).powf(contrast);
             std::array::from_fn(|value| normalized(value).round().min(255.0) as u8)
         });
-        let saturation = cells.map_or(1.0, |cells| (CHROMA / cells.chroma).clamp(1.0, SATURATION));
+        let pale = cells.filter(|cells| cells.chroma >= GREY);
+        let saturation = pale.map_or(1.0, |cells| (CHROMA / cells.chroma).clamp(1.0, SATURATION));
         Self { values, saturation: saturation as f32 }
     }
 
@@ -104,10 +107,12 @@ mod tests {
     fn pale_cells_come_out_with_the_least_colour_of_training_and_others_are_left_with_theirs() {
         let pixels = [120, 90, 150, 210, 210, 210, 10, 0, 230];
         assert_eq!(normalized([210; 3], Some((DENSITY, 2.0 * CHROMA)), &pixels), pixels);
-        let stronger = [120, 75, 165, 210, 210, 210, 0, 0, 255];
-        assert_eq!(normalized([210; 3], Some((DENSITY, CHROMA / 1.5)), &pixels), stronger);
-        // Grey ones may be so by their stain.
-        assert_eq!(normalized([210; 3], Some((DENSITY, 0.0)), &pixels[..3]), [120, 75, 165]);
+        let stronger = [120, 78, 162, 210, 210, 210, 0, 0, 255];
+        assert_eq!(normalized([210; 3], Some((DENSITY, CHROMA / 1.4)), &pixels), stronger);
+        let strongest = [120, 75, 165];
+        assert_eq!(normalized([210; 3], Some((DENSITY, GREY)), &pixels[..3]), strongest);
+        // Greyer ones are so by their stain.
+        assert_eq!(normalized([210; 3], Some((DENSITY, 0.0)), &pixels), pixels);
     }
 
     #[test]
