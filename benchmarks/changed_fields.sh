@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What the ready model finds on BCCD's val fields as other microscopes, cameras and files would show them: enlarged and reduced, in less
-# light, through haze, by lamps of other colours, with other hues, out of focus, with noise, and on what is around each white cell alone. Its thresholds were chosen on these fields as they are, so the
-# figures are for comparison with the first line. Writes its table into docs/results.md. Needs the data in $LOCAM_SHARED (default
-# ../shared).
+# light, through haze, by lamps of other colours, with other hues, out of focus, with noise, and on what is around each white cell alone.
+# Its thresholds were chosen on these fields as they are, so the figures are for comparison with the first line. Writes its table into
+# docs/results.md. Needs the data in $LOCAM_SHARED (default ../shared).
 #
 #   benchmarks/changed_fields.sh [RUN_FOLDER] [MODEL_FOLDER]
 #

@@ -71,7 +71,7 @@ pub struct LocateOptions {
     /// Half of it takes about twice the time, a quarter five times.
     pub stride: Option<u32>,
     /// Whether glass and cells of an image ([`ImageSource::appearance`]) are brought to the light and the density that they have on the
-    /// images that the ready model learned from, and pale cells to the least chroma there.
+    /// images that the ready model learned from, and cells made more colourful that are paler than any of BCCD's there.
     pub stain_normalization: bool,
     /// Whether the glass of slides is searched, too.
     pub everything: bool,

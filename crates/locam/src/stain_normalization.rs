@@ -8,7 +8,7 @@ use locam_data::{Appearance, CellAppearance, ImageSource};
 const GLASS: f64 = 210.0;
 /// The density of most cells there: BCCD's fields have 0.20 to 0.35, generated ones 0.20 to 0.44.
 const DENSITY: f64 = 0.29;
-/// The least chroma of most cells: those of BCCD's fields have 0.22 to 0.33, generated ones 0.07 to 0.5.
+/// The chroma to which paler cells are brought: most of BCCD's have 0.22 to 0.33, of generated ones 0.07 to 0.5.
 const CHROMA: f64 = 0.2;
 /// The least and the most by which a channel's light is multiplied. In the dark there is only noise.
 const LIGHT: [f64; 2] = [0.8, 2.5];
@@ -30,7 +30,7 @@ pub(crate) struct StainNormalization {
 
 impl StainNormalization {
     /// Brings the glass of an image to the light of training, each channel by itself, and most of its cells to the density of
-    /// training; and makes them more colourful where they are paler than any in training.
+    /// training; and makes them more colourful where they are paler than any of BCCD's.
     ///
     /// # Errors
     /// Those of decoding.
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn pale_cells_come_out_with_the_least_colour_of_training_and_others_are_left_with_theirs() {
+    fn pale_cells_come_out_with_more_colour_and_others_with_theirs() {
         let pixels = [120, 90, 150, 210, 210, 210, 10, 0, 230];
         assert_eq!(normalized([210; 3], Some((DENSITY, 2.0 * CHROMA)), &pixels), pixels);
         let stronger = [120, 78, 162, 210, 210, 210, 0, 0, 255];
