@@ -42,6 +42,8 @@ row() {
   row noise "noise of 20 of 255"
   row jpeg-15 "as JPEG files of quality 15"
   row cut-out "each white cell cut out, a square of 1.6 times its width"
+  row cut-out-257 "a square of 2.3 times its width, as 257 pixels"
+  row cut-out-700 "the same as 700 pixels"
 } > "$run/table.md"
 cargo xtask results changed "$run/table.md"
 cat "$run/table.md"

@@ -153,6 +153,12 @@ impl ModelSpec {
     /// The version of the format that this program writes.
     pub const FORMAT: u32 = 3;
 
+    /// The smallest side of an image, in network input pixels, of which maps are made: that of a training patch, since padding
+    /// reaches more of smaller ones than the network has seen, or 224 where patches were larger.
+    pub fn min_input_side(&self) -> u32 {
+        self.patch_size.min(224)
+    }
+
     /// The classes that are sought, with their places in the list of logits.
     pub fn sought_classes(&self) -> impl Iterator<Item = (ClassId, &ClassSpec)> {
         self.classes

@@ -14,6 +14,11 @@ use std::path::Path;
 
 type Change = fn(&RgbImage) -> Result<RgbImage, Box<dyn Error>>;
 
+/// What is cut out around each white cell, by the name of its folder: a square so many times as wide as the cell, brought to a side in
+/// pixels. ALL-IDB2 has 257.
+const CUTS: [(&str, f64, Option<u32>); 3] =
+    [("cut-out", 1.6, None), ("cut-out-257", 2.3, Some(257)), ("cut-out-700", 2.3, Some(700))];
+
 /// Every change by the name of its folder.
 const CHANGES: [(&str, Change); 18] = [
     ("as-they-are", |image| Ok(image.clone())),
@@ -57,12 +62,19 @@ fn main() -> Result<(), Box<dyn Error>> {
             let all = Rect { left: 0.0, top: 0.0, right: width, bottom: height };
             save(&Path::new(out).join(folder), &name, &change(&image)?, &boxes(&cells, all))?;
         }
-        for (number, cell) in cells.iter().enumerate() {
-            let part = around(cell, &image);
-            let [left, top, width, height] =
-                [part.left, part.top, part.width(), part.height()].map(|side| side as u32);
-            let cut = imageops::crop_imm(&image, left, top, width, height).to_image();
-            save(&Path::new(out).join("cut-out"), &format!("{name}-{number}"), &cut, &boxes(&cells, part))?;
+        for (folder, factor, side) in CUTS {
+            for (number, cell) in cells.iter().enumerate() {
+                let part = around(cell, factor, &image);
+                let [left, top, width, height] =
+                    [part.left, part.top, part.width(), part.height()].map(|side| side as u32);
+                let cut = imageops::crop_imm(&image, left, top, width, height).to_image();
+                let longer = part.width().max(part.height());
+                let cut = match side {
+                    Some(side) => scaled(&cut, f64::from(side) / longer)?,
+                    None => cut,
+                };
+                save(&Path::new(out).join(folder), &format!("{name}-{number}"), &cut, &boxes(&cells, part))?;
+            }
         }
     }
     Ok(())
@@ -91,9 +103,9 @@ fn boxes(cells: &[Rect], part: Rect) -> String {
     mostly.map(line).collect()
 }
 
-/// A square with a cell in its middle, 1.6 times as wide as the cell, as far as it lies in the image; in whole pixels.
-fn around(cell: &Rect, image: &RgbImage) -> Rect {
-    let side = (1.6 * cell.width().max(cell.height())).round();
+/// A square with a cell in its middle, `factor` times as wide as the cell, as far as it lies in the image; in whole pixels.
+fn around(cell: &Rect, factor: f64, image: &RgbImage) -> Rect {
+    let side = (factor * cell.width().max(cell.height())).round();
     let Rect { left, top, .. } = Rect::around(cell.center(), side, side);
     let square =
         Rect { left: left.round(), top: top.round(), right: left.round() + side, bottom: top.round() + side };

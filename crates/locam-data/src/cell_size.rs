@@ -32,14 +32,22 @@ const AROUND: [f64; 2] = [0.6, 1.7];
 const NEARLY_BEST: f64 = 0.6;
 /// The least roundness of votes where things are taken for round. On chula-rbc fields of elliptocytes have 0.5 to 0.6, others 0.6 to 1.
 const LEAST_ROUNDNESS: f64 = 0.65;
-/// To how many circles all outlines have to come, where votes are at least so round and where less: a single cell says nothing of others,
-/// and of a few of all shapes nothing is usual.
-const LEAST_CIRCLES: [f64; 2] = [5.0, 16.0];
-const FEW_ROUNDNESS: f64 = 0.55;
+/// To how many circles all outlines come where round votes are of more than a single cell, of which the lobes of the nucleus are
+/// measured.
+const SEVERAL_CIRCLES: f64 = 5.0;
+
+/// The usual size of the cells on an image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CellSize {
+    /// Their diameter in pixels of the image.
+    pub diameter: f64,
+    /// Whether it is that of several round ones, or of many that lie apart. Otherwise it is a guess.
+    pub is_sure: bool,
+}
 
 impl ImageSource {
-    /// The diameter that most round, dark things on a bright ground have, in pixels of the image: on a blood smear, that of
-    /// the red cells. `None` where no size stands out, there are few things, or the image is too small.
+    /// The size that most round, dark things on a bright ground have: on a blood smear, that of the red cells. `None` where no
+    /// size stands out, or the image is too small.
     ///
     /// Every place on an outline votes for the centres that lie a radius further to the dark side. At the right radius the
     /// votes of one cell meet; how crowded they are, over chance and over the votes to the bright side, decides. The pale
@@ -49,28 +57,28 @@ impl ImageSource {
     ///
     /// # Errors
     /// Those of decoding.
-    pub fn usual_cell_diameter(&self) -> Result<Option<f64>, DataError> {
+    pub fn usual_cell_size(&self) -> Result<Option<CellSize>, DataError> {
         let reduced = self.reduced(WORK_SIDE)?;
         let scale = f64::from(reduced.width()) / f64::from(self.size().width);
         // Both dyes and haemoglobin are dark in green.
         let green = GrayImage::from_fn(reduced.width(), reduced.height(), |x, y| {
             image::Luma([reduced.get_pixel(x, y).0[1]])
         });
-        Ok(usual_diameter(&green).map(|diameter| diameter / scale))
+        Ok(usual_size(&green).map(|size| CellSize { diameter: size.diameter / scale, ..size }))
     }
 }
 
 /// The same in pixels of an image that was shrunk.
-fn usual_diameter(image: &GrayImage) -> Option<f64> {
-    let voted = outstanding_radius(image)
-        .map(|radius| measured_again(image, radius))
-        .filter(|voted| voted.circles >= LEAST_CIRCLES[usize::from(voted.roundness < FEW_ROUNDNESS)]);
-    if let Some(Measured { radius, roundness: LEAST_ROUNDNESS.., .. }) = voted {
-        return Some(2.0 * radius);
+fn usual_size(image: &GrayImage) -> Option<CellSize> {
+    let voted = outstanding_radius(image).map(|radius| measured_again(image, radius));
+    let of_radius = |radius: f64, is_sure| CellSize { diameter: 2.0 * radius, is_sure };
+    if let Some(Measured { radius, roundness: LEAST_ROUNDNESS.., circles }) = voted {
+        return Some(of_radius(radius, circles >= SEVERAL_CIRCLES));
     }
     let scale = (f64::from(SEPARATE_SIDE) / f64::from(image.width().max(image.height()))).min(1.0);
-    let apart = middle_size(&shrunk(image, scale)).map(|diameter| diameter / scale);
-    apart.or(voted.map(|measured| 2.0 * measured.radius))
+    let apart = middle_size(&shrunk(image, scale))
+        .map(|diameter| CellSize { diameter: diameter / scale, is_sure: true });
+    apart.or(voted.map(|voted| of_radius(voted.radius, false)))
 }
 
 /// The radius at which votes are most crowded, if that is by much; every octave of radii on an image of its own, where they are
@@ -157,7 +165,7 @@ mod tests {
     fn the_diameter_of_discs_is_found_at_any_size() {
         for (size, radius) in [(400, 9.0), (700, 30.0), (800, 45.0), (800, 75.0), (1600, 9.0), (1600, 250.0)]
         {
-            let found = usual_diameter(&discs(size, radius)).unwrap();
+            let found = usual_size(&discs(size, radius)).unwrap().diameter;
             assert!((found / (2.0 * radius) - 1.0).abs() < 0.08, "{found} for {}", 2.0 * radius);
         }
     }
@@ -174,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_noise_of_a_camera_does_not_hide_the_outlines() {
-        let found = usual_diameter(&noisy(discs(800, 120.0))).unwrap();
+        let found = usual_size(&noisy(discs(800, 120.0))).unwrap().diameter;
         assert!((found / 240.0 - 1.0).abs() < 0.08, "{found}");
     }
 
@@ -183,7 +191,7 @@ mod tests {
         let image = noisy(discs(400, 30.0));
         for side in [400, 640, 1000, 1600] {
             let enlarged = imageops::resize(&image, side, side, FilterType::CatmullRom);
-            let (found, expected) = (usual_diameter(&enlarged).unwrap(), 60.0 * f64::from(side) / 400.0);
+            let (found, expected) = (usual_size(&enlarged).unwrap().diameter, 60.0 * f64::from(side) / 400.0);
             assert!((found / expected - 1.0).abs() < 0.08, "{found} for {expected}");
         }
     }
@@ -200,7 +208,7 @@ mod tests {
                 let (along, across) = ((x * cos + y * sin) / (2.2 * short), (y * cos - x * sin) / short);
                 if along.hypot(across) < 1.0 { Luma([110]) } else { Luma([215]) }
             });
-            let (found, expected) = (usual_diameter(&long_cells).unwrap(), 2.0 * short * 2.2_f64.sqrt());
+            let (found, expected) = (usual_size(&long_cells).unwrap().diameter, 2.0 * short * 2.2_f64.sqrt());
             assert!((found / expected - 1.0).abs() < 0.2, "{found} for {expected}");
         }
     }
@@ -210,7 +218,7 @@ mod tests {
         let stripes =
             GrayImage::from_fn(500, 500, |x, _| if x / 40 % 2 == 0 { Luma([90]) } else { Luma([200]) });
         for image in [GrayImage::new(300, 300), GrayImage::new(1, 1), GrayImage::new(3, 800), stripes] {
-            assert_eq!(usual_diameter(&image), None);
+            assert_eq!(usual_size(&image), None);
         }
     }
 }

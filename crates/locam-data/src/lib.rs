@@ -34,6 +34,7 @@ mod window;
 
 pub use appearance::{Appearance, CellAppearance};
 pub use augment::{AUGMENT_MARGIN, Augment, Blend, Change};
+pub use cell_size::CellSize;
 pub use contact_sheet::contact_sheet;
 pub use copies::{Copies, Fingerprint, fingerprints};
 pub use dataset::{Crop, Dataset, Item, Label, Object, Patch, Problem, Split};

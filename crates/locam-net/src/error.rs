@@ -1,5 +1,4 @@
 use locam_arch::ArchError;
-use locam_core::Size;
 use locam_infer::InferError;
 use std::{fmt, io, path::PathBuf};
 
@@ -102,17 +101,6 @@ pub enum NetError {
     /// A device that is not there or not built in.
     #[error("{0}")]
     Device(String),
-    /// An image below the smallest size.
-    #[error(
-        "an image of {size} is too small: below {least} pixels on a side the network's receptive field is mostly \
-         padding and its maps mean little; use a larger image or scale it up"
-    )]
-    ImageTooSmall {
-        /// The image's size.
-        size: Size,
-        /// The smallest side.
-        least: u32,
-    },
 }
 
 /// At most this many names of a list are shown; a file for another network can differ in hundreds.

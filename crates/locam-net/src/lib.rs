@@ -28,7 +28,7 @@ pub use error::{Misshapen, NetError};
 pub use init::initial_state;
 pub use locam_arch::{StateDict, TensorValue};
 pub use locam_infer::Precision;
-pub use maps::{ChannelChoice, FEATURE_BYTES, ImageMaps, MIN_INPUT_SIDE, class_maps, to_tensor};
+pub use maps::{ChannelChoice, FEATURE_BYTES, ImageMaps, class_maps, to_tensor};
 pub use model::Model;
 pub use network::Network;
 pub use predictor::Predictor;

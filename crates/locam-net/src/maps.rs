@@ -8,9 +8,6 @@ use rand_chacha::{
     rand_core::{Rng as _, SeedableRng as _},
 };
 
-/// Smallest side in pixels of an image that maps are made of.
-pub const MIN_INPUT_SIDE: u32 = 224;
-
 /// The most that may be kept of an image's feature maps, in bytes: those of about 30 megapixels with `ResNet-18`.
 pub const FEATURE_BYTES: u64 = 64 << 20;
 
@@ -50,7 +47,7 @@ pub struct ImageMaps {
 /// many there were, bit by bit.
 ///
 /// # Errors
-/// [`NetError::ImageTooSmall`] below [`MIN_INPUT_SIDE`] on a side, and what `image` answers.
+/// An image of which no cell of a map comes, and what `image` answers.
 pub fn class_maps<R: RgbRows<Error: Send> + Send>(
     predictor: &Predictor,
     image: &mut R,
@@ -58,9 +55,6 @@ pub fn class_maps<R: RgbRows<Error: Send> + Send>(
     kept: &dyn KeptRows,
 ) -> Result<ImageMaps, R::Error> {
     let size = image.size();
-    if size.width.min(size.height) < MIN_INPUT_SIDE {
-        return Err(NetError::ImageTooSmall { size, least: MIN_INPUT_SIDE }.into());
-    }
     let map_size = predictor.graph().output_size(size).map_err(NetError::from)?;
     let layers = Layers::new(predictor, channels, map_size);
     let mut values = vec![0.0; map_size.area() as usize * layers.depth()];

@@ -39,6 +39,7 @@ mod report;
 mod row_file;
 mod runs;
 mod scales;
+mod scaling;
 mod shortcuts;
 mod stain_normalization;
 #[cfg(test)]
@@ -74,7 +75,7 @@ pub use locam_train::{
     ClassWeights, EpochMetrics, Event, Observer, OptimizerName, Outcome, PatchConfig, RateStep, RateTest,
     Schedule, Start, Summary, TrainConfig, Weights,
 };
-pub use locating::{LocateOptions, Located, Locator, Scaling, SmallImages};
+pub use locating::{LocateOptions, Located, Locator};
 pub use mining::{Mined, MiningFigures, MiningRun, mine};
 pub use models::{compact_model, export_weights, show_model, store_calibration};
 pub use outputs::{Output, Outputs};
@@ -82,5 +83,6 @@ pub use progress::Progress;
 pub use ready::{READY_MODEL, ready_model};
 pub use report::{ReportSubject, write_patch_report, write_prediction_report, write_report};
 pub use runs::{LocateEvent, LocateSummary, locate_all};
+pub use scaling::{Scaling, SmallImages};
 pub use shortcuts::{ShortcutFigures, ShortcutFinding, check_shortcuts};
 pub use training::{Prepared, patch_plan, prepare, preview_training, settled, train_run};

@@ -5,55 +5,20 @@ use crate::part_maps::maps_of_parts;
 use crate::parts::{Part, parts};
 use crate::row_file::RowFile;
 use crate::scales::fused;
+use crate::scaling::{Approach, Scaling, SmallImages};
 use crate::stain_normalization::StainNormalization;
 use crate::{Error, Progress};
 use locam_arch::{ArchName, Graph};
-use locam_core::{ClassId, ClassSpec, Point, Rect, Region, ScoreMap, Size, UsualBox};
+use locam_core::{ClassId, ClassSpec, Point, Rect, Region, ScoreMap, Size, UsualBox, median};
 use locam_data::{ImageSource, TissueMask};
 use locam_locate::{RegionConfig, find_regions, margins, suppress_across_classes};
-use locam_net::{
-    ChannelChoice, Compute, DeviceChoice, ImageMaps, MIN_INPUT_SIDE, Model, NetError, Precision, Predictor,
-};
+use locam_net::{ChannelChoice, Compute, DeviceChoice, ImageMaps, Model, NetError, Precision, Predictor};
+use std::f64::consts::PI;
 use std::path::Path;
-
-/// By how much images are scaled before the network sees them.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Scaling {
-    /// As the training patches were: to the same microns per pixel, where both the model and the image know theirs;
-    /// otherwise by the same factor, where the model knows it; otherwise not at all.
-    #[default]
-    AsTrained,
-    /// So that objects of this size (pixels of the image) come out as large as in the training patches.
-    ObjectSize(f64),
-    /// So that white blood cells come out as large as in the training patches, by the size of the red cells on the image
-    /// itself ([`ImageSource::usual_cell_diameter`]). Of several classes the one with the largest objects stands for white cells.
-    /// Where no size stands out, or one within a quarter of that in training, as [`Scaling::AsTrained`].
-    RedCells,
-    /// By this factor.
-    Factor(f64),
-}
-
-/// The width of a white cell over what is measured of a red cell's ([`ImageSource::usual_cell_diameter`]), which is the inner
-/// edge of its outline.
-const WHITE_TO_RED: f64 = 2.0;
-
-/// How far that differs from one laboratory to the next, either way: it is 2.2 on BCCD's train list and 1.5 to 1.9 on
-/// generated smears. Where red cells ask for less of a change than this, images are searched as the training patches were.
-const LEAST_CHANGE: f64 = 1.25;
 
 /// Images of more pixels than this are slides: glass is told from tissue first, and only that is searched. Whoever photographs
 /// a field under the microscope has framed it, so that to look for glass there would cost more than it spares.
 pub(crate) const SLIDE_PIXELS: u64 = 6_000_000;
-
-/// What happens to images below [`MIN_INPUT_SIDE`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SmallImages {
-    /// They are an error.
-    #[default]
-    Refuse,
-    /// They are enlarged until they are large enough.
-    Enlarge,
-}
 
 /// How a model is laid over images.
 #[derive(Clone, Debug)]
@@ -253,46 +218,6 @@ impl Locator {
         }
     }
 
-    /// Network input pixels per pixel of an image.
-    ///
-    /// # Errors
-    /// An image that would be too small, unless it is to be enlarged, or that can't be decoded.
-    pub fn scale_of(&self, source: &ImageSource) -> Result<f64, Error> {
-        let spec = &self.model.spec;
-        let microns = source.microns_per_pixel().or(self.options.microns_per_pixel);
-        let as_trained = match (microns, spec.microns_per_pixel) {
-            (Some(here), Some(trained)) => here / trained,
-            _ => spec.image_scale.unwrap_or(1.0),
-        };
-        let size = source.size();
-        let smallest = self.options.scales.iter().copied().fold(f64::INFINITY, f64::min);
-        let shortest = f64::from(size.width.min(size.height)) * smallest;
-        let scale = match (self.options.scaling, spec.object_size) {
-            (Scaling::Factor(factor), _) => factor,
-            (Scaling::ObjectSize(here), Some(trained)) => trained / here,
-            (Scaling::RedCells, Some(trained)) => {
-                // A measured size is a guess, for which no image is shrunk further than the network can see it.
-                let least = (f64::from(MIN_INPUT_SIDE) / shortest).min(1.0);
-                let diameter = source.usual_cell_diameter()?;
-                let sizes = spec.sought_classes().map(|(_, class)| class.object_size.unwrap_or(trained));
-                let white = sizes.reduce(f64::max).unwrap_or(trained);
-                diameter.map_or(as_trained, |diameter| by_red_cells(diameter, white, as_trained).max(least))
-            }
-            _ => as_trained,
-        };
-        if (shortest * scale).round() >= f64::from(MIN_INPUT_SIDE) {
-            return Ok(scale);
-        }
-        match self.options.small_images {
-            SmallImages::Enlarge => Ok(f64::from(MIN_INPUT_SIDE) / shortest),
-            SmallImages::Refuse => Err(Error::Request(format!(
-                "an image of {size} pixels, scaled by {scale:.3}, is below {MIN_INPUT_SIDE} pixels on a side: its last \
-                 feature maps would be smaller than those of a training patch, and padding would reach all of \
-                 them; give --upscale to enlarge it"
-            ))),
-        }
-    }
-
     /// Searches one image, which is read as it is needed: memory follows from its width alone.
     ///
     /// # Errors
@@ -303,12 +228,46 @@ impl Locator {
 
     /// As [`Locator::locate`], going on from the rows of the maps that are kept of the same search.
     pub(crate) fn locate_keeping(&self, source: &ImageSource, kept: &RowFile) -> Result<Located, Error> {
-        let size = source.size();
-        let scale = self.scale_of(source)?;
+        let approach = Approach::new(source, &self.model.spec, &self.options)?;
         let stain = self.options.stain_normalization.then(|| StainNormalization::of(source)).transpose()?;
+        let mut located = self.located_at(source, approach.first, stain.as_ref(), kept)?;
+        let mut found = self.usual_size(&located);
+        while let Some(next) = approach.after(located.scale, found) {
+            let finer = self.located_at(source, next, stain.as_ref(), kept)?;
+            let size = self.usual_size(&finer);
+            if found.is_some() && size.is_none() {
+                break;
+            }
+            (located, found) = (finer, size);
+        }
+        Ok(located)
+    }
+
+    /// The usual size over that in training of what was found by the model's own thresholds; regions count as circles of their area.
+    fn usual_size(&self, located: &Located) -> Option<f64> {
+        let by_its_own = |class: &ClassSpec| class.threshold;
+        let of_model =
+            self.options.threshold.map(|_| self.regions(&located.margins, located.size, by_its_own));
+        let relative = |region: &Region| {
+            let class = &self.model.spec.classes[region.class.0];
+            let diameter = 2.0 * (region.area / PI).sqrt();
+            diameter / self.object_size(class, &located.margins[region.class.0])
+        };
+        median(of_model.as_ref().unwrap_or(&located.regions).iter().map(relative))
+    }
+
+    /// Searches an image at one scale.
+    fn located_at(
+        &self,
+        source: &ImageSource,
+        scale: f64,
+        stain: Option<&StainNormalization>,
+        kept: &RowFile,
+    ) -> Result<Located, Error> {
+        let size = source.size();
         let (mut found, mut searched, mut missing) = (Vec::new(), 0.0_f64, Vec::new());
         for factor in &self.options.scales {
-            let (maps, part, damaged) = self.maps(source, scale * factor, stain.as_ref(), kept)?;
+            let (maps, part, damaged) = self.maps(source, scale * factor, stain, kept)?;
             found.push(maps);
             searched = searched.max(part);
             for part in damaged {
@@ -428,7 +387,10 @@ impl Locator {
             let place = Point::new((in_input.x + x) / scale.x, (in_input.y + y) / scale.y);
             tissue.any_in(Rect::around(place, reach, reach))
         };
-        Ok((parts(graph, input_size, map, MIN_INPUT_SIDE, wanted), tissue.missing().to_vec()))
+        Ok((
+            parts(graph, input_size, map, self.model.spec.min_input_side(), wanted),
+            tissue.missing().to_vec(),
+        ))
     }
 
     /// The maps of an image at a scale, the part of it that was searched, and what of it is damaged.
@@ -440,7 +402,8 @@ impl Locator {
         kept: &RowFile,
     ) -> Result<(ImageMaps, f64, Vec<Rect>), Error> {
         let size = source.size();
-        let side = |pixels: u32| ((f64::from(pixels) * scale).round() as u32).max(MIN_INPUT_SIDE);
+        let side =
+            |pixels: u32| ((f64::from(pixels) * scale).round() as u32).max(self.model.spec.min_input_side());
         let input_size = Size::new(side(size.width), side(size.height));
         let (parts, mut missing) = self.parts(source, input_size)?;
         let pixels: u64 = parts.iter().map(|part| part.size.area()).sum();
@@ -486,24 +449,9 @@ fn pixels_per_pixel(input: Size, image: Size) -> Point {
     )
 }
 
-/// The scale at which white cells come out `trained` pixels wide, by the diameter of red ones in pixels of the image.
-fn by_red_cells(diameter: f64, trained: f64, as_trained: f64) -> f64 {
-    let scale = trained / (WHITE_TO_RED * diameter);
-    let is_sure = !(1.0 / LEAST_CHANGE..LEAST_CHANGE).contains(&(scale / as_trained));
-    if is_sure { scale } else { as_trained }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn red_cells_change_the_scale_of_training_only_where_they_are_surely_of_another_size() {
-        // White cells of 180 pixels, at half their size in training: red ones of 90.
-        for (diameter, scale) in [(75.0, 0.5), (110.0, 0.5), (45.0, 1.0), (180.0, 0.25)] {
-            assert!((by_red_cells(diameter, 90.0, 0.5) - scale).abs() < 1e-12);
-        }
-    }
 
     #[test]
     fn of_two_classes_at_a_place_the_stronger_is_told_where_their_objects_are_too_large_for_both() {

@@ -19,7 +19,7 @@ pub(crate) struct LocatorArgs {
     pub(crate) model: Option<PathBuf>,
     /// Usual size of the objects in these images, of all classes together, in pixels: images are scaled so that objects come out
     /// as in training. For white cells on stained smears also `auto`: twice the size of the red cells, measured on each
-    /// image [default: auto with the ready model]
+    /// image, and where these are few the size of what is found [default: auto with the ready model]
     #[arg(long, value_name = "PIXELS|auto", conflicts_with = "scale", value_parser = parse_object_size)]
     pub(crate) object_size: Option<ObjectSize>,
     /// Scale images by this factor [default: as the training patches were]
@@ -44,7 +44,7 @@ pub(crate) struct LocatorArgs {
         hide_default_value = true
     )]
     pub(crate) scales: Vec<f64>,
-    /// Enlarge images that are too small for the network instead of refusing them
+    /// Enlarge images that are below 224 pixels on a side, or come out smaller than a training patch, instead of refusing them
     #[arg(long)]
     pub(crate) upscale: bool,
     /// Pixels from one cell of the class maps to the next, for objects that touch: half the network's own (16) takes

@@ -1,6 +1,8 @@
 //! The model that comes with the program, and learning from false alarms.
 
 use crate::support::Workplace;
+use image::imageops::FilterType;
+use std::path::Path;
 
 #[test]
 fn white_cells_are_found_without_a_model_at_whatever_magnification() {
@@ -24,6 +26,25 @@ fn no_image_is_refused_for_the_size_of_its_cells() {
     place.ok(&[&smears[..], &["--stains", "leishman", "--cell-scales", "4.8", "--seed", "51"]].concat());
     let (_, told) = place.ok(&["locate", "smears/JPEGImages", "--out", "found", "--write", "none"]);
     assert!(!told.contains("passed over"), "{told}");
+}
+
+#[test]
+fn a_cell_that_is_cut_out_comes_out_whole_at_its_size_and_enlarged() {
+    let place = Workplace::new();
+    place.ok(&["data", "smears", "--out", "smears", "--fields", "1", "--patches", "12", "--seed", "4"]);
+    std::fs::create_dir(place.path("enlarged")).unwrap();
+    for file in std::fs::read_dir(place.path("smears/ALL_IDB2/img")).unwrap() {
+        let file = file.unwrap().path();
+        let cell = image::open(&file).unwrap().resize(771, 771, FilterType::CatmullRom);
+        let name = Path::new(file.file_stem().unwrap()).with_extension("png");
+        cell.save(place.path("enlarged").join(name)).unwrap();
+    }
+    for images in ["smears/ALL_IDB2/img", "enlarged"] {
+        let (found, told) = place.ok(&["locate", images, "--out", "found", "--write", "none", "--json"]);
+        let whole = found.lines().filter(|line| line.contains(r#""regions":{"WBC":1}"#)).count();
+        assert!(whole >= 11 && !told.contains("passed over"), "{whole} of 12: {found}{told}");
+        std::fs::remove_dir_all(place.path("found")).unwrap();
+    }
 }
 
 #[test]

@@ -7,8 +7,7 @@ use locam_core::{ClassSpec, ModelSpec, Normalization, Point, Provenance, Size};
 use locam_infer::{Features, Head};
 use locam_kernels::Extent;
 use locam_net::{
-    ChannelChoice, Compute, Model, NetError, NothingKept, Precision, Predictor, WholeImage, class_maps,
-    to_tensor,
+    ChannelChoice, Compute, Model, NothingKept, Precision, Predictor, WholeImage, class_maps, to_tensor,
 };
 
 /// One architecture per kind of head and stride.
@@ -165,17 +164,6 @@ fn random_channels_follow_their_seed() {
     assert_eq!(distinct.len(), 4);
     assert_eq!(first, drawn(1));
     assert_ne!(first, drawn(2));
-}
-
-#[test]
-fn a_small_image_is_refused_with_the_reason() {
-    let predictor = predictor(ArchName::Squeezenet1_1);
-    let size = Size::new(500, 223);
-    let pixels = picture(size);
-    let mut image = WholeImage::new(size, &pixels);
-    let error = class_maps(&predictor, &mut image, ChannelChoice::None, &NothingKept).unwrap_err();
-    assert!(matches!(error, NetError::ImageTooSmall { least: 224, .. }));
-    assert!(error.to_string().starts_with("an image of 500x223 is too small: below 224 pixels on a side"));
 }
 
 #[test]
