@@ -21,6 +21,6 @@ pub use geometry::{Point, Rect, Size};
 pub use map::{MapTransform, ScoreMap};
 pub use mask::{Mask, Run};
 pub use median::median;
-pub use model::{ClassId, ClassSpec, ModelSpec, Normalization, Provenance, UsualBox};
+pub use model::{ClassId, ClassSpec, ModelSpec, Normalization, Provenance, Stain, UsualBox};
 pub use region::Region;
 pub use shape::Shape;

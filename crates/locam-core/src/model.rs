@@ -116,6 +116,18 @@ pub struct Provenance {
     pub thresholds_from: String,
 }
 
+/// The light and the stain that smears usually have which a model learned from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stain {
+    /// The light of the glass in red, green and blue, from 0 to 255.
+    pub glass: [f64; 3],
+    /// The optical density of most cells in green: the natural logarithm of the glass's light over theirs.
+    pub density: f64,
+    /// How far most cells are from grey, beside how dark they are; 0 is grey.
+    pub chroma: f64,
+}
+
 /// Everything beside the weights that is needed to use a model: the content of `model.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,6 +148,9 @@ pub struct ModelSpec {
     /// Microns that a pixel of the network's input shows, where that is known: images that say their own are scaled to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub microns_per_pixel: Option<f64>,
+    /// The light and the stain of the images that the network learned from, where they show cells on something brighter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stain: Option<Stain>,
     /// By how much objects lie beyond the places where the maps answer to them, in network input pixels.
     #[serde(default)]
     pub displacement: Point,

@@ -1,5 +1,5 @@
 use crate::{DataRecord, PartRecord, TrainConfig, TrainError};
-use locam_core::ClassSpec;
+use locam_core::{ClassSpec, Stain};
 use locam_data::PatchStore;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub struct TrainData {
     pub image_scale: Option<f64>,
     /// Microns per network input pixel, where known; stored with the model.
     pub microns_per_pixel: Option<f64>,
+    /// The light and the stain of the source images, where they show cells; stored with the model.
+    pub stain: Option<Stain>,
 }
 
 impl TrainData {

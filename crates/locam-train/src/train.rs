@@ -266,6 +266,7 @@ impl<'a> Session<'a> {
             object_size: data.object_size,
             image_scale: data.image_scale,
             microns_per_pixel: data.microns_per_pixel,
+            stain: data.stain,
             displacement: Point::default(),
             normalization: config.normalization,
             resize_filter: RESIZE_FILTER.to_owned(),

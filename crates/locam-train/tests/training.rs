@@ -61,6 +61,7 @@ fn data(folder: &Path) -> TrainData {
         object_size: None,
         image_scale: None,
         microns_per_pixel: None,
+        stain: None,
     }
 }
 

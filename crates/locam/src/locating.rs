@@ -35,8 +35,8 @@ pub struct LocateOptions {
     /// Pixels of the network's input from one cell of the class maps to the next, a part of the network's own stride.
     /// Half of it takes about twice the time, a quarter five times.
     pub stride: Option<u32>,
-    /// Whether glass and cells of an image ([`ImageSource::appearance`]) are brought to the light and the density that they have on the
-    /// images that the ready model learned from, and cells made more colourful that are paler than any of BCCD's there.
+    /// Whether glass and cells of an image ([`ImageSource::appearance`]) are brought to the light and the density that they usually
+    /// have on the images that the model learned from, and cells that are much paler are made more colourful.
     pub stain_normalization: bool,
     /// Whether the glass of slides is searched, too.
     pub everything: bool,
@@ -166,6 +166,14 @@ impl Locator {
             }
             _ => {}
         }
+        if options.stain_normalization && model.spec.stain.is_none() {
+            return Err(Error::Request(
+                "the model does not know the light and the stain of the images that it learned from, so others can't be \
+                 brought to them: it comes from an earlier version, or none of them shows cells on something brighter; train \
+                 again, or leave --stain-normalization out"
+                    .to_owned(),
+            ));
+        }
         if let Some(microns) = options.microns_per_pixel.filter(|&microns| !positive(microns)) {
             return Err(Error::Request(format!("{microns} microns per pixel make no sense")));
         }
@@ -229,7 +237,8 @@ impl Locator {
     /// As [`Locator::locate`], going on from the rows of the maps that are kept of the same search.
     pub(crate) fn locate_keeping(&self, source: &ImageSource, kept: &RowFile) -> Result<Located, Error> {
         let approach = Approach::new(source, &self.model.spec, &self.options)?;
-        let stain = self.options.stain_normalization.then(|| StainNormalization::of(source)).transpose()?;
+        let usual = self.model.spec.stain.as_ref().filter(|_| self.options.stain_normalization);
+        let stain = usual.map(|usual| StainNormalization::of(source, usual)).transpose()?;
         let mut located = self.located_at(source, approach.first, stain.as_ref(), kept)?;
         let mut found = self.usual_size(&located);
         while let Some(next) = approach.after(located.scale, found) {

@@ -3,7 +3,7 @@
 use crate::locating::Levels;
 use crate::{Calibrated, Error};
 use locam_arch::ArchName;
-use locam_core::{Size, UsualBox};
+use locam_core::{Size, Stain, UsualBox};
 use locam_net::{Model, Stored, write_safetensors};
 use locam_train::RunFolder;
 use std::fmt::Write as _;
@@ -67,18 +67,25 @@ fn describe(model: &Model) -> Result<(ArchName, usize, String), Error> {
         |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.3}"));
     let _ = writeln!(
         text,
-        "patches of {0}x{0}, object size {1}, image scale {2}, microns per pixel {3}\ntrained for {4} epochs on \
-         {5} patches, seed {6}, weights from {7}\n",
+        "patches of {0}x{0}, object size {1}, image scale {2}, microns per pixel {3}\n{4}trained for {5} epochs on \
+         {6} patches, seed {7}, weights from {8}\n",
         spec.patch_size,
         known(spec.object_size),
         known(spec.image_scale),
         known(spec.microns_per_pixel),
+        spec.stain.map_or_else(String::new, stain_line),
         spec.provenance.epochs,
         spec.provenance.train_patches,
         spec.provenance.seed,
         spec.provenance.initial_weights,
     );
     Ok((spec.architecture.parse()?, spec.classes.len(), text))
+}
+
+fn stain_line(Stain { glass: [red, green, blue], density, chroma }: Stain) -> String {
+    format!(
+        "learned from glass of {red:.0}, {green:.0}, {blue:.0}, cells of density {density:.2} and chroma {chroma:.2}\n"
+    )
 }
 
 /// Writes a model's weights as safetensors with torchvision's key names.

@@ -1,21 +1,17 @@
 //! Smears in the light and the stain that a model knows.
 
 use crate::Error;
+use locam_core::Stain;
 use locam_data::{Appearance, CellAppearance, ImageSource};
 
-/// The light of the glass on the images that the ready model learned from: BCCD's have 202 to 214 in every channel, generated ones 181
-/// to 231.
-const GLASS: f64 = 210.0;
-/// The density of most cells there: BCCD's fields have 0.20 to 0.35, generated ones 0.20 to 0.44.
-const DENSITY: f64 = 0.29;
-/// The chroma to which paler cells are brought: most of BCCD's have 0.22 to 0.33, of generated ones 0.07 to 0.5.
-const CHROMA: f64 = 0.2;
+/// The part of the usual chroma to which paler cells are brought: 0.2 for BCCD, of whose fields most have 0.22 to 0.33.
+const PALE: f64 = 0.75;
 /// The least and the most by which a channel's light is multiplied. In the dark there is only noise.
 const LIGHT: [f64; 2] = [0.8, 2.5];
 /// The least and the most by which densities are multiplied.
 const CONTRAST: [f64; 2] = [0.6, 2.5];
-/// Cells with less chroma are grey by their stain, not by the camera.
-const GREY: f64 = 0.1;
+/// Cells with less than this part of that chroma are grey by their stain, not by the camera.
+const GREY: f64 = 0.5;
 /// The most by which colours are multiplied.
 const SATURATION: f64 = 1.5;
 
@@ -29,27 +25,29 @@ pub(crate) struct StainNormalization {
 }
 
 impl StainNormalization {
-    /// Brings the glass of an image to the light of training, each channel by itself, and most of its cells to the density of
-    /// training; and makes them more colourful where they are paler than any of BCCD's.
+    /// Brings the glass of an image to the light that it usually has where a model learned, each channel by itself, and most of its cells
+    /// to their density there; and makes them more colourful where they are much paler.
     ///
     /// # Errors
     /// Those of decoding.
-    pub(crate) fn of(source: &ImageSource) -> Result<Self, Error> {
-        Ok(Self::from_appearance(source.appearance()?))
+    pub(crate) fn of(source: &ImageSource, usual: &Stain) -> Result<Self, Error> {
+        Ok(Self::from_appearance(source.appearance()?, usual))
     }
 
-    fn from_appearance(Appearance { glass, cells }: Appearance) -> Self {
-        let contrast = |cells: CellAppearance| (DENSITY / cells.density).clamp(CONTRAST[0], CONTRAST[1]);
+    fn from_appearance(Appearance { glass, cells }: Appearance, usual: &Stain) -> Self {
+        let contrast =
+            |cells: CellAppearance| (usual.density / cells.density).clamp(CONTRAST[0], CONTRAST[1]);
         let contrast = cells.map_or(1.0, contrast);
-        let values = glass.map(|light| {
-            let light = f64::from(light.max(1));
-            let brightest = light * (GLASS / light).clamp(LIGHT[0], LIGHT[1]);
+        let values = std::array::from_fn(|channel| {
+            let light = f64::from(glass[channel].max(1));
+            let brightest = light * (usual.glass[channel] / light).clamp(LIGHT[0], LIGHT[1]);
             // A density is a logarithm, so that to multiply it is a power.
             let normalized = |value: usize| brightest * (value as f64 / light).powf(contrast);
             std::array::from_fn(|value| normalized(value).round().min(255.0) as u8)
         });
-        let pale = cells.filter(|cells| cells.chroma >= GREY);
-        let saturation = pale.map_or(1.0, |cells| (CHROMA / cells.chroma).clamp(1.0, SATURATION));
+        let palest = PALE * usual.chroma;
+        let pale = cells.filter(|cells| cells.chroma >= GREY * palest);
+        let saturation = pale.map_or(1.0, |cells| (palest / cells.chroma).clamp(1.0, SATURATION));
         Self { values, saturation: saturation as f32 }
     }
 
@@ -78,10 +76,15 @@ impl StainNormalization {
 mod tests {
     use super::*;
 
+    const DENSITY: f64 = 0.29;
+    /// Below it cells are pale.
+    const CHROMA: f64 = 0.2;
+
     fn normalized(glass: [u8; 3], cells: Option<(f64, f64)>, pixels: &[u8]) -> Vec<u8> {
         let mut into = vec![9];
         let cells = cells.map(|(density, chroma)| CellAppearance { density, chroma });
-        StainNormalization::from_appearance(Appearance { glass, cells }).apply(pixels, &mut into);
+        let usual = Stain { glass: [210.0; 3], density: DENSITY, chroma: CHROMA / PALE };
+        StainNormalization::from_appearance(Appearance { glass, cells }, &usual).apply(pixels, &mut into);
         into
     }
 
@@ -110,7 +113,7 @@ mod tests {
         let stronger = [120, 78, 162, 210, 210, 210, 0, 0, 255];
         assert_eq!(normalized([210; 3], Some((DENSITY, CHROMA / 1.4)), &pixels), stronger);
         let strongest = [120, 75, 165];
-        assert_eq!(normalized([210; 3], Some((DENSITY, GREY)), &pixels[..3]), strongest);
+        assert_eq!(normalized([210; 3], Some((DENSITY, 1.01 * GREY * CHROMA)), &pixels[..3]), strongest);
         // Greyer ones are so by their stain.
         assert_eq!(normalized([210; 3], Some((DENSITY, 0.0)), &pixels), pixels);
     }

@@ -15,6 +15,7 @@ pub(crate) fn model(arch: ArchName) -> Model {
         object_size: Some(40.0),
         image_scale: None,
         microns_per_pixel: None,
+        stain: None,
         displacement: Point::default(),
         normalization: Normalization::Imagenet,
         resize_filter: "bilinear-antialias".to_owned(),

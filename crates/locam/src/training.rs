@@ -3,15 +3,17 @@
 use crate::leakage::{Checked, RunImages};
 use crate::{Error, pictures};
 use image::RgbImage;
-use locam_core::{ClassSpec, Size};
+use locam_core::{ClassSpec, Size, Stain, median};
 use locam_data::{
-    AUGMENT_MARGIN, Background, Crop, DEFAULT_MEMORY_BUDGET, Dataset, ImageSource, Patch, PatchClass,
-    PatchPlan, PatchStore, Problem, Split, SplitPlan, assign_splits, fitting_windows, plan_patches,
+    AUGMENT_MARGIN, Appearance, Background, CellAppearance, Crop, DEFAULT_MEMORY_BUDGET, Dataset,
+    ImageSource, Patch, PatchClass, PatchPlan, PatchStore, Problem, Split, SplitPlan, assign_splits,
+    fitting_windows, plan_patches,
 };
 use locam_net::DeviceChoice;
 use locam_train::{
     Observer, Outcome, Run, RunFolder, Start, TrainConfig, TrainData, TrainError, WINDOW_SIDES, train,
 };
+use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -23,6 +25,9 @@ const OWN_SIZE: f64 = 1.5;
 
 /// How much windows of small objects are enlarged at most, where nobody says their side.
 const MOST_ENLARGED: u32 = 4;
+
+/// So many images at most tell the usual light and stain.
+const STAIN_IMAGES: usize = 100;
 
 /// Patches ready to be trained on.
 #[derive(Debug)]
@@ -114,6 +119,7 @@ pub(crate) fn prepare_checked(
     let classes = set.classes.iter().map(class);
     let object_size = in_input(said.or(set.object_size));
     let microns_per_pixel = microns_per_pixel(&train, config, image_scale);
+    let stain = usual_stain(&train);
     let data = TrainData {
         classes: classes.collect(),
         train,
@@ -122,6 +128,7 @@ pub(crate) fn prepare_checked(
         object_size,
         image_scale,
         microns_per_pixel,
+        stain,
     };
     Ok(Prepared { data, problems, images })
 }
@@ -198,6 +205,23 @@ fn microns_per_pixel(store: &PatchStore, config: &TrainConfig, image_scale: Opti
         paths.iter().all(|path| of(path).is_some_and(|microns| is_near(microns, first))).then_some(first)
     };
     Some(config.patches.microns_per_pixel.or_else(said)? / image_scale?)
+}
+
+/// The light and the stain that source images usually have, each number by itself; none where no image shows cells.
+fn usual_stain(store: &PatchStore) -> Option<Stain> {
+    let paths: BTreeSet<&Path> = store.patches().iter().map(|patch| patch.path.as_path()).collect();
+    let some: Vec<&Path> = paths.iter().copied().step_by(paths.len().div_ceil(STAIN_IMAGES)).collect();
+    let look = |path: &&Path| ImageSource::open(path).ok()?.appearance().ok();
+    let looks: Vec<Appearance> = some.par_iter().filter_map(look).collect();
+    let glass = |channel: usize| median(looks.iter().map(|look| f64::from(look.glass[channel])));
+    let of_cells = |number: fn(&CellAppearance) -> f64| {
+        median(looks.iter().filter_map(|look| look.cells.as_ref()).map(number))
+    };
+    Some(Stain {
+        glass: [glass(0)?, glass(1)?, glass(2)?],
+        density: of_cells(|cells| cells.density)?,
+        chroma: of_cells(|cells| cells.chroma)?,
+    })
 }
 
 /// Whether objects of a class are so much smaller or larger than all together that they have a size of their own: sizes within a class

@@ -52,8 +52,8 @@ pub(crate) struct LocatorArgs {
     #[arg(long, value_name = "PIXELS")]
     pub(crate) stride: Option<u32>,
     /// Bring the glass of each smear, which is its brightest twentieth in each channel, and most of its cells to the light and the
-    /// density that they have on the images that the ready model learned from, and make cells more colourful that are paler than
-    /// any of BCCD's there [default: with the ready model]
+    /// density that they usually have on the images that the model learned from, and make cells more colourful that are much
+    /// paler [default: with the ready model]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) stain_normalization: Option<bool>,
     /// Search glass, too: of images above 6 megapixels only what lies near tissue is searched, which is whatever takes 9 % of

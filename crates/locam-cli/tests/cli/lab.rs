@@ -46,6 +46,32 @@ fn all_idb_trains_and_locates() {
 }
 
 #[test]
+fn a_model_knows_the_light_and_the_stain_that_it_learned_in() {
+    let place = Workplace::new();
+    let smears =
+        ["data", "smears", "--out", "smears", "--fields", "3", "--size", "640x480", "--boxes", "train"];
+    place.ok(&[&smears[..], &["--stains", "wright"]].concat());
+    let train = ["train", "smears", "--out", "run", "--arch", "squeezenet1_1", "--epochs", "1"];
+    place.ok(&[&train[..], &["--patch-size", "64", "--batch-size", "8"]].concat());
+    let (shown, _) = place.ok(&["model", "show", "run"]);
+    let stain = shown.lines().find(|line| line.starts_with("learned from glass of ")).unwrap();
+    let numbers = stain.split(|c: char| !c.is_ascii_digit() && c != '.').filter_map(|word| word.parse().ok());
+    let numbers: Vec<f64> = numbers.collect();
+    assert!(numbers[..3].iter().all(|glass| (180.0..255.0).contains(glass)), "{stain}");
+    assert!((0.1..0.6).contains(&numbers[3]) && (0.0..0.6).contains(&numbers[4]), "{stain}");
+
+    let locate =
+        ["locate", "--model", "run", "smears/JPEGImages", "--stain-normalization", "--write", "none"];
+    place.ok(&[&locate[..], &["--out", "found"]].concat());
+    let path = place.path("run/best/model.json");
+    let mut spec: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    spec.as_object_mut().unwrap().remove("stain").unwrap();
+    std::fs::write(&path, spec.to_string()).unwrap();
+    let (code, _, message) = place.run(&[&locate[..], &["--out", "again"]].concat());
+    assert!(code != 0 && message.contains("does not know the light and the stain"), "{message}");
+}
+
+#[test]
 fn runs_are_not_overwritten() {
     let place = Workplace::new();
     std::fs::create_dir(place.path("run")).unwrap();
