@@ -97,8 +97,8 @@ impl Approach {
                 let approach = match red {
                     Some(CellSize { is_sure: true, .. }) => Self::at(likely),
                     _ if size.area() > SLIDE_PIXELS => Self::at(likely),
-                    // What is small shows what is on it at least so large.
-                    _ => Self::from_coarse(likely.max(to_side(MIN_IMAGE_SIDE))),
+                    // A small image shows few things large; it is not enlarged for that.
+                    _ => Self::from_coarse(likely.max(to_side(MIN_IMAGE_SIDE).min(1.0))),
                 };
                 // A size that was measured is a guess, for which no image is shrunk further than the network can see it.
                 approach.above(least.min(1.0))
