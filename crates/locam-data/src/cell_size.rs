@@ -35,6 +35,8 @@ const LEAST_ROUNDNESS: f64 = 0.65;
 /// To how many circles all outlines come where round votes are of more than a single cell, of which the lobes of the nucleus are
 /// measured.
 const SEVERAL_CIRCLES: f64 = 5.0;
+/// And where they are of many cells: most of BCCD's fields have 20 to 30, what is cut out around one white cell 16 at most.
+const MANY_CIRCLES: f64 = 16.0;
 
 /// The usual size of the cells on an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +45,8 @@ pub struct CellSize {
     pub diameter: f64,
     /// Whether it is that of several round ones, or of many that lie apart. Otherwise it is a guess.
     pub is_sure: bool,
+    /// Whether outlines are of many cells, round or not.
+    pub are_many: bool,
 }
 
 impl ImageSource {
@@ -71,14 +75,21 @@ impl ImageSource {
 /// The same in pixels of an image that was shrunk.
 fn usual_size(image: &GrayImage) -> Option<CellSize> {
     let voted = outstanding_radius(image).map(|radius| measured_again(image, radius));
-    let of_radius = |radius: f64, is_sure| CellSize { diameter: 2.0 * radius, is_sure };
-    if let Some(Measured { radius, roundness: LEAST_ROUNDNESS.., circles }) = voted {
-        return Some(of_radius(radius, circles >= SEVERAL_CIRCLES));
+    let of_votes = |voted: &Measured, is_sure| CellSize {
+        diameter: 2.0 * voted.radius,
+        is_sure,
+        are_many: voted.circles >= MANY_CIRCLES,
+    };
+    if let Some(voted) = voted.as_ref().filter(|voted| voted.roundness >= LEAST_ROUNDNESS) {
+        return Some(of_votes(voted, voted.circles >= SEVERAL_CIRCLES));
     }
     let scale = (f64::from(SEPARATE_SIDE) / f64::from(image.width().max(image.height()))).min(1.0);
-    let apart = middle_size(&shrunk(image, scale))
-        .map(|diameter| CellSize { diameter: diameter / scale, is_sure: true });
-    apart.or(voted.map(|voted| of_radius(voted.radius, false)))
+    let apart = middle_size(&shrunk(image, scale)).map(|diameter| CellSize {
+        diameter: diameter / scale,
+        is_sure: true,
+        are_many: true,
+    });
+    apart.or(voted.map(|voted| of_votes(&voted, false)))
 }
 
 /// The radius at which votes are most crowded, if that is by much; every octave of radii on an image of its own, where they are

@@ -18,7 +18,7 @@ pub enum Scaling {
     /// itself ([`ImageSource::usual_cell_size`]). Of several classes the one with the largest objects stands for white cells.
     /// Where no size stands out, or one within a quarter of that in training, as [`Scaling::AsTrained`].
     ///
-    /// Where red cells are too few to be sure of their size, images are searched several times, small at first and then larger, until
+    /// Where red cells are too few to be sure of their size, and where many long ones ask for another scale, images are searched several times, small at first and then larger, until
     /// what is found is as large as in training. Slides are searched once.
     RedCells,
     /// By this factor.
@@ -93,9 +93,9 @@ impl Approach {
                 let sizes = spec.sought_classes().map(|(_, class)| class.object_size.unwrap_or(trained));
                 let white = sizes.reduce(f64::max).unwrap_or(trained);
                 let red = source.usual_cell_size()?;
-                let likely = by_red_cells(red, white, as_trained);
+                let (likely, changes) = by_red_cells(red, white, as_trained);
                 let approach = match red {
-                    Some(CellSize { is_sure: true, .. }) => Self::at(likely),
+                    Some(red) if red.is_sure || (red.are_many && !changes) => Self::at(likely),
                     _ if size.area() > SLIDE_PIXELS => Self::at(likely),
                     // A small image shows few things large; it is not enlarged for that.
                     _ => Self::from_coarse(likely.max(to_side(MIN_IMAGE_SIDE).min(1.0))),
@@ -141,11 +141,11 @@ impl Approach {
     }
 }
 
-/// The scale at which white cells come out `trained` pixels wide, by the diameter of red ones in pixels of the image.
-fn by_red_cells(red: Option<CellSize>, trained: f64, as_trained: f64) -> f64 {
+/// The scale at which white cells come out `trained` pixels wide, by the size of red ones, and whether it is another than in training.
+fn by_red_cells(red: Option<CellSize>, trained: f64, as_trained: f64) -> (f64, bool) {
     let asked = red.map_or(as_trained, |red| trained / (WHITE_TO_RED * red.diameter));
-    let differs = !(1.0 / LEAST_CHANGE..LEAST_CHANGE).contains(&(asked / as_trained));
-    if differs { asked } else { as_trained }
+    let changes = !(1.0 / LEAST_CHANGE..LEAST_CHANGE).contains(&(asked / as_trained));
+    (if changes { asked } else { as_trained }, changes)
 }
 
 /// # Errors
@@ -170,10 +170,12 @@ mod tests {
     fn red_cells_change_the_scale_of_training_only_where_they_are_surely_of_another_size() {
         // White cells of 180 pixels, at half their size in training: red ones of 90.
         for (diameter, scale) in [(75.0, 0.5), (110.0, 0.5), (45.0, 1.0), (180.0, 0.25)] {
-            let red = CellSize { diameter, is_sure: true };
-            assert!((by_red_cells(Some(red), 90.0, 0.5) - scale).abs() < 1e-12);
+            let red = CellSize { diameter, is_sure: true, are_many: true };
+            let (found, changes) = by_red_cells(Some(red), 90.0, 0.5);
+            assert!((found - scale).abs() < 1e-12);
+            assert_eq!(changes, diameter < 50.0 || diameter > 150.0);
         }
-        assert!((by_red_cells(None, 90.0, 0.5) - 0.5).abs() < 1e-12);
+        assert!((by_red_cells(None, 90.0, 0.5).0 - 0.5).abs() < 1e-12);
     }
 
     #[test]
