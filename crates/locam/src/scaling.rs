@@ -173,7 +173,7 @@ mod tests {
             let red = CellSize { diameter, is_sure: true, are_many: true };
             let (found, changes) = by_red_cells(Some(red), 90.0, 0.5);
             assert!((found - scale).abs() < 1e-12);
-            assert_eq!(changes, diameter < 50.0 || diameter > 150.0);
+            assert_eq!(changes, !(50.0..=150.0).contains(&diameter));
         }
         assert!((by_red_cells(None, 90.0, 0.5).0 - 0.5).abs() < 1e-12);
     }
