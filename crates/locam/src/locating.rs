@@ -240,6 +240,9 @@ impl Locator {
         let usual = self.model.spec.stain.as_ref().filter(|_| self.options.stain_normalization);
         let stain = usual.map(|usual| StainNormalization::of(source, usual)).transpose()?;
         let mut located = self.located_at(source, approach.first, stain.as_ref(), kept)?;
+        if approach.is_one_search() {
+            return Ok(located);
+        }
         let mut found = self.usual_size(&located);
         while let Some(next) = approach.after(located.scale, found) {
             let finer = self.located_at(source, next, stain.as_ref(), kept)?;

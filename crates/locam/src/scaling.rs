@@ -130,6 +130,11 @@ impl Approach {
         Self { first: first.max(least), likely: likely.max(least), most: most.max(least) }
     }
 
+    /// Whether no scale follows the first, whatever is found.
+    pub(crate) fn is_one_search(&self) -> bool {
+        self.first >= self.most
+    }
+
     /// The scale after this one, by the usual size of what was found over that in training; none where that is large enough.
     pub(crate) fn after(&self, scale: f64, found: Option<f64>) -> Option<f64> {
         let next = match found {
@@ -194,5 +199,6 @@ mod tests {
         assert_eq!(approach.after(1.0, None), None);
         assert_eq!(approach.after(LEAST_CHANGE, Some(0.3)), None);
         assert_eq!(Approach::at(0.5).after(0.5, Some(0.3)), None);
+        assert!(Approach::at(0.5).is_one_search() && !approach.is_one_search());
     }
 }

@@ -196,10 +196,15 @@ pub(crate) fn split_plan(config: &TrainConfig) -> SplitPlan {
     SplitPlan { val_fraction: config.val_fraction, test_fraction: config.test_fraction, seed: config.seed }
 }
 
+/// The images that patches come from.
+fn sources(store: &PatchStore) -> BTreeSet<&Path> {
+    store.patches().iter().map(|patch| patch.path.as_path()).collect()
+}
+
 /// Microns per network input pixel: as the user says, or as all images do.
 fn microns_per_pixel(store: &PatchStore, config: &TrainConfig, image_scale: Option<f64>) -> Option<f64> {
     let of = |path: &Path| ImageSource::open(path).ok()?.microns_per_pixel();
-    let paths: BTreeSet<&Path> = store.patches().iter().map(|patch| patch.path.as_path()).collect();
+    let paths = sources(store);
     let said = || {
         let first = of(paths.first()?)?;
         paths.iter().all(|path| of(path).is_some_and(|microns| is_near(microns, first))).then_some(first)
@@ -209,7 +214,7 @@ fn microns_per_pixel(store: &PatchStore, config: &TrainConfig, image_scale: Opti
 
 /// The light and the stain that source images usually have, each number by itself; none where no image shows cells.
 fn usual_stain(store: &PatchStore) -> Option<Stain> {
-    let paths: BTreeSet<&Path> = store.patches().iter().map(|patch| patch.path.as_path()).collect();
+    let paths = sources(store);
     let some: Vec<&Path> = paths.iter().copied().step_by(paths.len().div_ceil(STAIN_IMAGES)).collect();
     let look = |path: &&Path| ImageSource::open(path).ok()?.appearance().ok();
     let looks: Vec<Appearance> = some.par_iter().filter_map(look).collect();
