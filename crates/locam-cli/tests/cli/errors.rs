@@ -151,6 +151,25 @@ fn numbers_out_of_range_are_answered_with_those_that_can_be() {
 }
 
 #[test]
+fn what_is_for_a_search_and_what_is_for_predictions_do_not_go_together() {
+    let place = Workplace::new();
+    for words in [
+        &["--model", "m", "--classes", "cell"][..],
+        &["--model", "m", "--threshold", "1"],
+        &["--device", "cpu", "--radius", "5"],
+        &["--predictions", "a.csv", "--model", "m"],
+        &["--predictions", "a.csv", "--object-size", "auto"],
+        &["--predictions", "a.csv", "--device", "cpu"],
+    ] {
+        let (code, out, err) = place.run(&[&["evaluate", "data"], words].concat());
+        assert!(
+            code == 2 && out.is_empty() && err.contains("cannot be used with"),
+            "{words:?}: {code}, {out}, {err}"
+        );
+    }
+}
+
+#[test]
 fn data_that_can_not_be_used() {
     let place = Workplace::new();
     for i in 0..3 {
