@@ -6,7 +6,8 @@ mod separate;
 use crate::{DataError, ImageSource};
 use image::GrayImage;
 use image::imageops::{self, FilterType};
-use outlines::Outlines;
+use outlines::{Outlines, Squares};
+use rayon::prelude::*;
 use separate::middle_size;
 
 /// The longer side to which images are shrunk first, in pixels.
@@ -64,10 +65,11 @@ impl ImageSource {
     pub fn usual_cell_size(&self) -> Result<Option<CellSize>, DataError> {
         let reduced = self.reduced(WORK_SIDE)?;
         let scale = f64::from(reduced.width()) / f64::from(self.size().width);
-        // Both dyes and haemoglobin are dark in green.
-        let green = GrayImage::from_fn(reduced.width(), reduced.height(), |x, y| {
-            image::Luma([reduced.get_pixel(x, y).0[1]])
-        });
+        let mut green = GrayImage::new(reduced.width(), reduced.height());
+        for (green, pixel) in green.iter_mut().zip(reduced.pixels()) {
+            // Both dyes and haemoglobin are dark there.
+            *green = pixel.0[1];
+        }
         Ok(usual_size(&green).map(|size| CellSize { diameter: size.diameter / scale, ..size }))
     }
 }
@@ -96,23 +98,42 @@ fn usual_size(image: &GrayImage) -> Option<CellSize> {
 /// about the best radius.
 fn outstanding_radius(image: &GrayImage) -> Option<f64> {
     let largest = LARGEST_RADIUS * f64::from(image.width().min(image.height()));
-    let (mut radius, mut scale) = (LEAST_RADIUS, 1.0);
-    let mut outlines = Outlines::of(image);
-    let (mut best, mut least) = (None::<(f64, f64)>, f64::INFINITY);
-    while radius <= largest {
-        if radius * scale >= 2.0 * BEST_RADIUS {
-            scale /= 2.0;
-            outlines = Outlines::of(&shrunk(image, scale));
+    let mut octaves = vec![(1.0, Vec::new())];
+    for radius in radii(LEAST_RADIUS, largest, STEPS[0]) {
+        let (scale, octave) = octaves.last_mut()?;
+        if radius * *scale < 2.0 * BEST_RADIUS {
+            octave.push(radius);
+        } else {
+            let next = (*scale / 2.0, vec![radius]);
+            octaves.push(next);
         }
-        let crowding = outlines.crowding(radius * scale);
+    }
+    let crowdings = octaves.into_par_iter().flat_map_iter(|(scale, radii)| crowdings(image, scale, radii).1);
+    let (mut best, mut least) = (None::<(f64, f64)>, f64::INFINITY);
+    for (radius, crowding) in crowdings.collect::<Vec<_>>() {
         least = least.min(crowding);
         let stands_out = crowding >= LEAST_CROWDING && crowding >= LEAST_PROMINENCE * least;
         if stands_out && best.is_none_or(|(_, most)| crowding > most) {
             best = Some((radius, crowding));
         }
-        radius *= STEPS[0];
     }
     best.map(|(radius, _)| radius)
+}
+
+/// The radii from one to the other, each so many times the one before.
+fn radii(smallest: f64, largest: f64, step: f64) -> Vec<f64> {
+    std::iter::successors(Some(smallest), |radius| Some(radius * step))
+        .take_while(|&radius| radius <= largest)
+        .collect()
+}
+
+/// The outlines on an image that is shrunk once more, and how crowded votes are there at each of the radii, which are in pixels of the
+/// image before that.
+fn crowdings(image: &GrayImage, scale: f64, radii: Vec<f64>) -> (Outlines, Vec<(f64, f64)>) {
+    let outlines = Outlines::of(&shrunk(image, scale));
+    let crowding = |squares: &mut Squares, radius| (radius, outlines.crowding(radius * scale, squares));
+    let crowdings = radii.into_par_iter().map_init(Squares::default, crowding).collect();
+    (outlines, crowdings)
 }
 
 /// The usual radius, the roundness of votes there, and to how many circles of it all outlines come.
@@ -126,12 +147,8 @@ struct Measured {
 /// middle one of those that are nearly as good.
 fn measured_again(image: &GrayImage, radius: f64) -> Measured {
     let scale = (BEST_RADIUS / radius).min(1.0);
-    let outlines = Outlines::of(&shrunk(image, scale));
     let [smallest, largest] = AROUND.map(|factor| factor * radius);
-    let crowdings: Vec<(f64, f64)> = std::iter::successors(Some(smallest), |radius| Some(radius * STEPS[1]))
-        .take_while(|&radius| radius <= largest)
-        .map(|radius| (radius, outlines.crowding(radius * scale)))
-        .collect();
+    let (outlines, crowdings) = crowdings(image, scale, radii(smallest, largest, STEPS[1]));
     let most = crowdings.iter().map(|(_, crowding)| *crowding).fold(0.0, f64::max);
     let (mut sum, mut weights) = (0.0, 0.0);
     for (radius, crowding) in crowdings {

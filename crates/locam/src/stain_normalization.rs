@@ -53,15 +53,13 @@ impl StainNormalization {
 
     /// The pixels in that light and stain, in place of what `into` held.
     pub(crate) fn apply(&self, pixels: &[u8], into: &mut Vec<u8>) {
-        into.clear();
-        into.extend(
-            pixels
-                .iter()
-                .zip((0..3).cycle())
-                .map(|(&value, channel)| self.values[channel][usize::from(value)]),
-        );
-        if self.saturation > 1.0 {
-            into.as_chunks_mut().0.iter_mut().for_each(|pixel| self.saturate(pixel));
+        into.resize(pixels.len(), 0);
+        for (pixel, into) in pixels.as_chunks().0.iter().zip(into.as_chunks_mut().0) {
+            let [red, green, blue] = pixel.map(usize::from);
+            *into = [self.values[0][red], self.values[1][green], self.values[2][blue]];
+            if self.saturation > 1.0 {
+                self.saturate(into);
+            }
         }
     }
 

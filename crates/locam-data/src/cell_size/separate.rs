@@ -15,9 +15,13 @@ pub(super) fn middle_size(image: &GrayImage) -> Option<f64> {
     let threshold = otsu(&histogram(image.pixels().map(|pixel| pixel.0[0])));
     let mut is_open: Vec<bool> = image.pixels().map(|pixel| pixel.0[0] <= threshold).collect();
     let least_area = (std::f64::consts::PI * LEAST_RADIUS * LEAST_RADIUS) as usize;
-    let mut sizes = Vec::new();
+    let (mut sizes, mut reached) = (Vec::new(), Vec::new());
     for first in 0..is_open.len() {
-        let (mut area, mut reached) = (0, vec![first]);
+        if !is_open[first] {
+            continue;
+        }
+        reached.push(first);
+        let mut area = 0;
         let (mut left, mut right, mut top, mut bottom) = (width, 0, height, 0);
         while let Some(place) = reached.pop() {
             if !std::mem::take(&mut is_open[place]) {
