@@ -149,8 +149,9 @@ impl ScoreMap {
 fn neighbours(coordinate: f64, cells: u32) -> (u32, u32, f32) {
     let last = f64::from(cells - 1);
     let position = (coordinate - 0.5).clamp(0.0, last);
-    let low = position.floor();
-    (low as u32, position.ceil() as u32, (position - low) as f32)
+    let low = position as u32;
+    let beyond = position - f64::from(low);
+    (low, low + u32::from(beyond > 0.0), beyond as f32)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use image::Rgb;
 use locam_core::{ClassId, ScoreMap};
+use std::sync::LazyLock;
 
 /// The scores at the two ends of a colour scale. One range serves all pictures of a run: a range per picture would
 /// make the brightest place of an empty image look like a find.
@@ -68,11 +69,21 @@ const INFERNO: Polynomial = [
     [25.131_126_224_8, -12.242_668_952_4, -23.070_325_002_9],
 ];
 
+/// Colours from one end of the scale to the other: neighbours differ by 1 of 255 at most in each channel.
+const COLORS: usize = 1024;
+
 /// The colour at a position of the scale, 0 (black) to 1 (pale yellow); brightness rises evenly.
 pub fn heat_color(position: f64) -> Rgb<u8> {
-    let t = if position.is_nan() { 0.0 } else { position.clamp(0.0, 1.0) };
+    static TABLE: LazyLock<Vec<Rgb<u8>>> =
+        LazyLock::new(|| (0..=COLORS).map(|i| inferno(i as f64 / COLORS as f64)).collect());
+    let position = if position.is_nan() { 0.0 } else { position.clamp(0.0, 1.0) };
+    TABLE[(position * COLORS as f64 + 0.5) as usize]
+}
+
+fn inferno(position: f64) -> Rgb<u8> {
     Rgb(std::array::from_fn(|channel| {
-        let value = INFERNO.iter().rev().fold(0.0, |sum, coefficients| sum * t + coefficients[channel]);
+        let value =
+            INFERNO.iter().rev().fold(0.0, |sum, coefficients| sum * position + coefficients[channel]);
         (value.clamp(0.0, 1.0) * 255.0).round() as u8
     }))
 }
@@ -109,6 +120,14 @@ mod tests {
             let Rgb(found) = heat_color(position);
             let far = found.iter().zip([r, g, b]).map(|(a, b): (&u8, u8)| a.abs_diff(b)).max().unwrap();
             assert!(far <= 8, "{position}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn neighbours_on_the_scale_are_as_near_as_colours_can_be() {
+        for i in 0..COLORS {
+            let [Rgb(one), Rgb(next)] = [i, i + 1].map(|i| heat_color(i as f64 / COLORS as f64));
+            assert!(one.iter().zip(next).all(|(one, next)| one.abs_diff(next) <= 1), "{one:?} and {next:?}");
         }
     }
 

@@ -71,7 +71,8 @@ impl Overlay<'_> {
     /// The image under its heat map.
     fn blended(&self, size: Size) -> RgbImage {
         let mut picture = scaled(self.image, size);
-        for (x, y, position) in positions(self.map, self.range, self.size, size) {
+        let positions = positions(self.map, self.range, self.size, size);
+        for (x, y, position) in positions.filter(|&(_, _, position)| position > 0.0) {
             blend(&mut picture, x.into(), y.into(), heat_color(position), cover(position) as f32);
         }
         picture
