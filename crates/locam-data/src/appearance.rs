@@ -64,9 +64,11 @@ fn cell_greens(mut green: Histogram, glass: u8) -> Histogram {
 
 /// The middle chroma of the pixels whose green is some cell's.
 fn usual_chroma(image: &RgbImage, glass: [u8; 3], cells: &Histogram) -> f64 {
+    let light: [[f64; 256]; 3] =
+        glass.map(|glass| std::array::from_fn(|value| value as f64 / f64::from(glass.max(1))));
     let of_cells = image.pixels().filter(|pixel| cells[usize::from(pixel.0[1])] > 0);
     let chroma = |pixel: &Rgb<u8>| {
-        let light: [f64; 3] = std::array::from_fn(|i| f64::from(pixel.0[i]) / f64::from(glass[i].max(1)));
+        let light: [f64; 3] = std::array::from_fn(|i| light[i][usize::from(pixel.0[i])]);
         let mean = light.iter().sum::<f64>() / 3.0;
         let variance = light.iter().map(|light| (light - mean).powi(2)).sum::<f64>() / 3.0;
         variance.sqrt() / (1.0 - mean).max(LEAST_DARKNESS)
