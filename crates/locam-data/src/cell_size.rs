@@ -98,19 +98,12 @@ fn usual_size(image: &GrayImage) -> Option<CellSize> {
 /// about the best radius.
 fn outstanding_radius(image: &GrayImage) -> Option<f64> {
     let largest = LARGEST_RADIUS * f64::from(image.width().min(image.height()));
-    let mut octaves = vec![(1.0, Vec::new())];
-    for radius in radii(LEAST_RADIUS, largest, STEPS[0]) {
-        let (scale, octave) = octaves.last_mut()?;
-        if radius * *scale < 2.0 * BEST_RADIUS {
-            octave.push(radius);
-        } else {
-            let next = (*scale / 2.0, vec![radius]);
-            octaves.push(next);
-        }
-    }
-    let crowdings = octaves.into_par_iter().flat_map_iter(|(scale, radii)| crowdings(image, scale, radii).1);
+    let radii = radii(LEAST_RADIUS, largest, STEPS[0]);
+    let octaves: Vec<&[f64]> = radii.chunk_by(|one, next| halvings(*one) == halvings(*next)).collect();
+    let of_octave = |radii: &[f64]| crowdings(image, 0.5_f64.powi(halvings(radii[0])), radii).1;
+    let all: Vec<(f64, f64)> = octaves.into_par_iter().flat_map_iter(of_octave).collect();
     let (mut best, mut least) = (None::<(f64, f64)>, f64::INFINITY);
-    for (radius, crowding) in crowdings.collect::<Vec<_>>() {
+    for (radius, crowding) in all {
         least = least.min(crowding);
         let stands_out = crowding >= LEAST_CROWDING && crowding >= LEAST_PROMINENCE * least;
         if stands_out && best.is_none_or(|(_, most)| crowding > most) {
@@ -118,6 +111,11 @@ fn outstanding_radius(image: &GrayImage) -> Option<f64> {
         }
     }
     best.map(|(radius, _)| radius)
+}
+
+/// How many times an image is halved before outlines of this radius are looked for.
+fn halvings(radius: f64) -> i32 {
+    (radius / BEST_RADIUS).log2().floor().max(0.0) as i32
 }
 
 /// The radii from one to the other, each so many times the one before.
@@ -129,10 +127,11 @@ fn radii(smallest: f64, largest: f64, step: f64) -> Vec<f64> {
 
 /// The outlines on an image that is shrunk once more, and how crowded votes are there at each of the radii, which are in pixels of the
 /// image before that.
-fn crowdings(image: &GrayImage, scale: f64, radii: Vec<f64>) -> (Outlines, Vec<(f64, f64)>) {
+fn crowdings(image: &GrayImage, scale: f64, radii: &[f64]) -> (Outlines, Vec<(f64, f64)>) {
     let outlines = Outlines::of(&shrunk(image, scale));
-    let crowding = |squares: &mut Squares, radius| (radius, outlines.crowding(radius * scale, squares));
-    let crowdings = radii.into_par_iter().map_init(Squares::default, crowding).collect();
+    let crowding =
+        |squares: &mut Squares, &radius: &f64| (radius, outlines.crowding(radius * scale, squares));
+    let crowdings = radii.par_iter().map_init(Squares::default, crowding).collect();
     (outlines, crowdings)
 }
 
@@ -148,7 +147,7 @@ struct Measured {
 fn measured_again(image: &GrayImage, radius: f64) -> Measured {
     let scale = (BEST_RADIUS / radius).min(1.0);
     let [smallest, largest] = AROUND.map(|factor| factor * radius);
-    let (outlines, crowdings) = crowdings(image, scale, radii(smallest, largest, STEPS[1]));
+    let (outlines, crowdings) = crowdings(image, scale, &radii(smallest, largest, STEPS[1]));
     let most = crowdings.iter().map(|(_, crowding)| *crowding).fold(0.0, f64::max);
     let (mut sum, mut weights) = (0.0, 0.0);
     for (radius, crowding) in crowdings {
