@@ -70,7 +70,7 @@ const INFERNO: Polynomial = [
 ];
 
 /// Colours from one end of the scale to the other: neighbours differ by 1 of 255 at most in each channel.
-const COLORS: usize = 1024;
+const COLORS: usize = 2048;
 
 /// The colour at a position of the scale, 0 (black) to 1 (pale yellow); brightness rises evenly.
 pub fn heat_color(position: f64) -> Rgb<u8> {
