@@ -59,10 +59,22 @@ pub(crate) struct EvaluateArgs {
     )]
     pub(crate) classes: Option<Vec<String>>,
     /// With predictions: the score from which one counts, as scores stand in the file [default: all]
-    #[arg(long, requires = "predictions", conflicts_with = "LocatorArgs", allow_hyphen_values = true, value_parser = parse_score)]
+    #[arg(
+        long,
+        requires = "predictions",
+        conflicts_with = "LocatorArgs",
+        allow_hyphen_values = true,
+        value_parser = parse_score
+    )]
     pub(crate) threshold: Option<f64>,
     /// With predictions: the largest distance from an object that is marked by a point
-    #[arg(long, requires = "predictions", conflicts_with = "LocatorArgs", value_name = "PIXELS", value_parser = number(0.1, 100_000.0))]
+    #[arg(
+        long,
+        requires = "predictions",
+        conflicts_with = "LocatorArgs",
+        value_name = "PIXELS",
+        value_parser = number(0.1, 100_000.0)
+    )]
     pub(crate) radius: Option<f64>,
     /// The part of the data to look at; patches without splits are those that the model's run kept for it, or all
     /// where it was trained on others
