@@ -9,6 +9,7 @@ use image::imageops::{self, FilterType};
 use outlines::{Outlines, Squares};
 use rayon::prelude::*;
 use separate::middle_size;
+use std::borrow::Cow;
 
 /// The longer side to which images are shrunk first, in pixels.
 const WORK_SIDE: u32 = 1600;
@@ -65,10 +66,10 @@ impl ImageSource {
     pub fn usual_cell_size(&self) -> Result<Option<CellSize>, DataError> {
         let reduced = self.reduced(WORK_SIDE)?;
         let scale = f64::from(reduced.width()) / f64::from(self.size().width);
+        // Both dyes and haemoglobin are dark in green.
         let mut green = GrayImage::new(reduced.width(), reduced.height());
-        for (green, pixel) in green.iter_mut().zip(reduced.pixels()) {
-            // Both dyes and haemoglobin are dark there.
-            *green = pixel.0[1];
+        for (value, pixel) in green.iter_mut().zip(reduced.pixels()) {
+            *value = pixel.0[1];
         }
         Ok(usual_size(&green).map(|size| CellSize { diameter: size.diameter / scale, ..size }))
     }
@@ -160,10 +161,14 @@ fn measured_again(image: &GrayImage, radius: f64) -> Measured {
     Measured { radius, roundness, circles }
 }
 
-fn shrunk(image: &GrayImage, scale: f64) -> GrayImage {
+/// The image itself where it is not to be smaller.
+fn shrunk(image: &GrayImage, scale: f64) -> Cow<'_, GrayImage> {
+    if scale >= 1.0 {
+        return Cow::Borrowed(image);
+    }
     let [width, height] =
         [image.width(), image.height()].map(|side| (f64::from(side) * scale).round().max(1.0) as u32);
-    if scale < 1.0 { imageops::resize(image, width, height, FilterType::Triangle) } else { image.clone() }
+    Cow::Owned(imageops::resize(image, width, height, FilterType::Triangle))
 }
 
 #[cfg(test)]

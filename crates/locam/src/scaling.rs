@@ -18,8 +18,8 @@ pub enum Scaling {
     /// itself ([`ImageSource::usual_cell_size`]). Of several classes the one with the largest objects stands for white cells.
     /// Where no size stands out, or one within a quarter of that in training, as [`Scaling::AsTrained`].
     ///
-    /// Where red cells are too few to be sure of their size, and where many long ones ask for another scale, images are searched several times, small at first and then larger, until
-    /// what is found is as large as in training. Slides are searched once.
+    /// Where red cells are too few to be sure of their size, and where many long ones ask for another scale, images are searched
+    /// several times, small at first and then larger, until what is found is as large as in training. Slides are searched once.
     RedCells,
     /// By this factor.
     Factor(f64),

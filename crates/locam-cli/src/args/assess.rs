@@ -30,6 +30,24 @@ pub(crate) enum CalibrationSplit {
     Val,
 }
 
+/// What another program found, to be compared instead of searching with a model.
+#[derive(Debug, Args)]
+#[group(conflicts_with = "LocatorArgs")]
+pub(crate) struct FoundArgs {
+    /// Compare what another program found, instead of searching with a model
+    #[arg(long, value_name = "FILE")]
+    pub(crate) predictions: Option<PathBuf>,
+    /// With predictions: the classes to compare, separated by commas [default: all that the data annotate]
+    #[arg(long, requires = "predictions", value_delimiter = ',', value_name = "NAMES")]
+    pub(crate) classes: Option<Vec<String>>,
+    /// With predictions: the score from which one counts, as scores stand in the file [default: all]
+    #[arg(long, requires = "predictions", allow_hyphen_values = true, value_parser = parse_score)]
+    pub(crate) threshold: Option<f64>,
+    /// With predictions: the largest distance from an object that is marked by a point
+    #[arg(long, requires = "predictions", value_name = "PIXELS", value_parser = number(0.1, 100_000.0))]
+    pub(crate) radius: Option<f64>,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -46,36 +64,8 @@ top, right, bottom or x, y, in pixels.")]
 pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     pub(crate) truth: TruthArgs,
-    /// Compare what another program found, instead of searching with a model
-    #[arg(long, value_name = "FILE", conflicts_with = "LocatorArgs")]
-    pub(crate) predictions: Option<PathBuf>,
-    /// With predictions: the classes to compare, separated by commas [default: all that the data annotate]
-    #[arg(
-        long,
-        requires = "predictions",
-        conflicts_with = "LocatorArgs",
-        value_delimiter = ',',
-        value_name = "NAMES"
-    )]
-    pub(crate) classes: Option<Vec<String>>,
-    /// With predictions: the score from which one counts, as scores stand in the file [default: all]
-    #[arg(
-        long,
-        requires = "predictions",
-        conflicts_with = "LocatorArgs",
-        allow_hyphen_values = true,
-        value_parser = parse_score
-    )]
-    pub(crate) threshold: Option<f64>,
-    /// With predictions: the largest distance from an object that is marked by a point
-    #[arg(
-        long,
-        requires = "predictions",
-        conflicts_with = "LocatorArgs",
-        value_name = "PIXELS",
-        value_parser = number(0.1, 100_000.0)
-    )]
-    pub(crate) radius: Option<f64>,
+    #[command(flatten)]
+    pub(crate) found: FoundArgs,
     /// The part of the data to look at; patches without splits are those that the model's run kept for it, or all
     /// where it was trained on others
     #[arg(long, default_value = "test")]

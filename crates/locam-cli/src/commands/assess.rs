@@ -67,8 +67,8 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> Result<ExitCode> {
     };
     args.out.as_deref().map(check_folder).transpose()?;
     let mut data = open_data(&args.truth.data, &args.truth.data_args)?;
-    if let Some(predictions) = &args.predictions {
-        args.classes.as_deref().map(|names| data.keep_classes(names)).transpose()?;
+    if let Some(predictions) = &args.found.predictions {
+        args.found.classes.as_deref().map(|names| data.keep_classes(names)).transpose()?;
         return evaluate_predictions(args, predictions, &data, split);
     }
     let locator = open_locator(&args.truth.locator, ChannelChoice::Strongest(PANEL_CHANNELS), None)?;
@@ -124,7 +124,7 @@ fn evaluate_predictions(
     let options = OpenOptions { layout: None, strictness: strictness(args.truth.data_args.strict) };
     let predictions = read_predictions(path, data, &options)?;
     warn_of(&[data.problems.clone(), predictions.problems.clone()].concat());
-    let options = PredictionOptions { threshold: args.threshold, radius: args.radius };
+    let options = PredictionOptions { threshold: args.found.threshold, radius: args.found.radius };
     let evaluation = prediction_figures(data, &items, &predictions, options)?;
     if let Some(out) = &args.out {
         write_figures(&evaluation, out)?;

@@ -136,23 +136,23 @@ impl Votes {
 fn edges(image: &GrayImage) -> Vec<Edge> {
     let [width, height] = [image.width(), image.height()].map(|side| side as usize);
     let gradients = gradients(&blur(image, SMOOTHING));
-    // Strengths are compared by their squares, which are whole numbers.
-    let squares: Vec<i32> = gradients.iter().map(|&[dx, dy]| squared(dx) + squared(dy)).collect();
-    let strong = *squares.clone().select_nth_unstable(squares.len().saturating_sub(1) * 99 / 100).1;
+    // By their squares, which are whole numbers.
+    let strengths: Vec<i32> = gradients.iter().map(|&[dx, dy]| squared(dx) + squared(dy)).collect();
+    let strong = *strengths.clone().select_nth_unstable(strengths.len().saturating_sub(1) * 99 / 100).1;
     let least = (LEAST_EDGE * LEAST_EDGE * f64::from(strong)).max(1.0) as i32;
     let mut edges = Vec::new();
     for y in 1..height.saturating_sub(1) {
         for x in 1..width.saturating_sub(1) {
             let place = y * width + x;
-            let here = squares[place];
+            let here = strengths[place];
             if here <= least {
                 continue;
             }
             let inward = gradients[place].map(|part| -f64::from(part) / f64::from(here).sqrt());
             let [right, down] = inward.map(|part| (part / FRAC_1_SQRT_2) as isize);
             let step = down * width as isize + right;
-            if here > squares[place.wrapping_add_signed(-step)]
-                && here >= squares[place.wrapping_add_signed(step)]
+            if here > strengths[place.wrapping_add_signed(-step)]
+                && here >= strengths[place.wrapping_add_signed(step)]
             {
                 let [along, across] = inward;
                 edges.push(Edge {
