@@ -326,7 +326,7 @@ impl<'a, 'm, E: Element, R: ImageRows> Run<'a, 'm, E, R> {
     fn pad(&mut self, params: ConvParams, padded: Range<usize>) -> Result<(), R::Error> {
         let inside = |row: usize| row.saturating_sub(params.padding).min(self.extent.height);
         let (images, first) = self.image.rows(inside(padded.start)..inside(padded.end))?;
-        images.write_padded_rows(params, first, padded, self.padded);
+        images.write_padded_rows(self.network.isa, params, first, padded, self.padded);
         Ok(())
     }
 }

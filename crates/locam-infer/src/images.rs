@@ -1,7 +1,7 @@
 use crate::InferError;
 use locam_arch::INPUT_CHANNELS;
 use locam_core::{Normalization, Size};
-use locam_kernels::{Buffer, ConvParams, Element, Extent, for_each_chunk};
+use locam_kernels::{Buffer, ConvParams, Element, Extent, Isa, for_each_chunk, interleave};
 use std::ops::Range;
 
 /// Images of equal size, ready for a network.
@@ -87,14 +87,15 @@ impl Images<'_> {
 
     /// Writes the normalised values channels-last, with the padding of the first convolution around each image and a
     /// value of zero at the end, where kernels on bfloat16 read a pair.
-    pub fn write_padded<E: Element>(&self, params: ConvParams, into: &mut Buffer<E>) {
-        self.write_padded_rows(params, 0, 0..params.padded(self.extent()).height, into);
+    pub fn write_padded<E: Element>(&self, isa: Isa, params: ConvParams, into: &mut Buffer<E>) {
+        self.write_padded_rows(isa, params, 0, 0..params.padded(self.extent()).height, into);
     }
 
     /// Some rows, counted in the padded image, of what [`Images::write_padded`] writes of the image that these are
     /// rows of, from row `first` on. Rows that are not here are padding.
     pub(crate) fn write_padded_rows<E: Element>(
         &self,
+        isa: Isa,
         params: ConvParams,
         first: usize,
         rows: Range<usize>,
@@ -120,12 +121,13 @@ impl Images<'_> {
             into[..edge].fill(E::default());
             into[row_len - edge..].fill(E::default());
             let pixels = into[edge..row_len - edge].as_chunks_mut::<INPUT_CHANNELS>().0;
-            self.write_row(image, y, &table, pixels);
+            self.write_row(isa, image, y, &table, pixels);
         });
     }
 
     fn write_row<E: Element>(
         &self,
+        isa: Isa,
         image: usize,
         y: usize,
         table: &[[E; INPUT_CHANNELS]],
@@ -140,11 +142,10 @@ impl Images<'_> {
                 }
             }
             Pixels::Planes(values) => {
-                let plane = height * width;
-                for (x, into) in into.iter_mut().enumerate() {
-                    let first = image * INPUT_CHANNELS * plane + y * width + x;
-                    *into = std::array::from_fn(|channel| E::from_f32(values[first + channel * plane]));
-                }
+                let plane = |channel: usize| {
+                    &values[((image * INPUT_CHANNELS + channel) * height + y) * width..][..width]
+                };
+                interleave(isa, std::array::from_fn(plane), into);
             }
         }
     }

@@ -167,7 +167,7 @@ impl<E: Element> Network<E> {
     ) -> Result<(), InferError> {
         let Memory { images: padded, values: slots, skipped: copy, workspace, .. } = memory;
         if let (0, Some(params)) = (steps.start, self.steps.first().and_then(|step| step.work.params())) {
-            images.write_padded(params, padded);
+            images.write_padded(self.isa, params, padded);
         }
         for step in &self.steps[steps] {
             let mut own = std::mem::take(&mut slots[step.output.slot]);

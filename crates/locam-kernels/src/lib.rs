@@ -20,6 +20,7 @@ mod buffer;
 mod conv;
 mod element;
 mod error;
+mod interleave;
 mod isa;
 mod multiply;
 mod norm;
@@ -43,6 +44,7 @@ pub use conv::{
 };
 pub use element::{Bf16, Element};
 pub use error::KernelError;
+pub use interleave::interleave;
 use isa::Kernel;
 pub use isa::{ISA_VARIABLE, Isa};
 pub use norm::{BatchNorm, NormGradient, add_assign, carry_gradient};

@@ -1,10 +1,11 @@
-use crate::amx::{BLOCK_COLUMNS, Depths};
+use crate::amx::{Depths, TILE_COLUMNS};
 use crate::parallel::{Shared, for_each_task};
 use crate::{Buffer, Element, Isa};
 
 /// Weights in the order in which a matrix product reads them: panel by panel of output channels, in a panel tap by
-/// tap, in a tap word by word, each word for all channels of the panel. Missing channels are zeros. Where tiles are multiplied, the
-/// words of a tap are those of its [`Depths`].
+/// tap, in a tap word by word, each word for all channels of the panel. Missing channels are zeros. Where tiles are multiplied
+/// ([`crate::amx`]), the values of a tap are cut into [`Depths`], and a panel, of a tile's columns, lies depth by depth, in a depth tap
+/// by tap.
 #[derive(Debug)]
 pub(crate) struct Packed<E> {
     values: Buffer<E>,
@@ -30,20 +31,18 @@ impl<E: Element> Packed<E> {
     /// there.
     pub(crate) fn fill(&mut self, isa: Isa, weights: &[f32], places: &[usize], rows: usize, columns: usize) {
         let per_word = 4 / size_of::<E>();
-        // The row of the matrix that each packed one is, if any.
-        let (width, order): (usize, Vec<Option<usize>>) = if isa.has_tiles_of::<E>() {
-            (BLOCK_COLUMNS, Depths::new(rows).order().collect())
-        } else {
-            let packed = 0..rows.next_multiple_of(per_word);
-            (isa.panel(), packed.map(|row| (row < rows).then_some(row)).collect())
-        };
-        (self.rows, self.width) = (rows, width);
-        self.panels = columns.div_ceil(self.width);
+        self.rows = rows;
         self.taps = places.len();
-        self.words = order.len() / per_word;
-        let tap_len = order.len() * width;
-        self.values.resize(self.panels * self.taps * tap_len);
+        if isa.has_tiles_of::<E>() {
+            self.fill_tiles(weights, places, columns);
+            return;
+        }
+        self.width = isa.panel();
+        self.panels = columns.div_ceil(self.width);
+        self.words = rows.div_ceil(per_word);
+        let (width, tap_len) = (self.width, self.tap_len());
         let taps = self.taps;
+        self.values.resize(self.panels * taps * tap_len);
         let values = Shared::new(&mut self.values);
         for_each_task(self.panels * taps, |task| {
             let (panel, tap) = (task / taps, task % taps);
@@ -54,11 +53,43 @@ impl<E: Element> Packed<E> {
             let there = width.min(columns - first);
             for (word, packed) in packed.chunks_exact_mut(width * per_word).enumerate() {
                 for part in 0..per_word {
-                    let row = order[word * per_word + part];
-                    let source = row.map_or(&[][..], |row| &matrix[row * columns + first..][..there]);
+                    let row = word * per_word + part;
+                    let source = if row < rows { &matrix[row * columns + first..][..there] } else { &[] };
                     let targets = packed[part..].iter_mut().step_by(per_word);
                     let padded = source.iter().copied().chain(std::iter::repeat(0.0));
                     targets.zip(padded).for_each(|(target, value)| *target = E::from_f32(value));
+                }
+            }
+        });
+    }
+
+    fn fill_tiles(&mut self, weights: &[f32], places: &[usize], columns: usize) {
+        let (rows, taps) = (self.rows, self.taps);
+        let depths = Depths::new(rows);
+        let (size, order) = (depths.size(), depths.order().collect::<Vec<_>>());
+        self.width = TILE_COLUMNS;
+        self.panels = columns.div_ceil(self.width);
+        self.words = order.len() / 2;
+        let depths = order.len() / size;
+        self.values.resize(self.panels * taps * self.tap_len());
+        let values = Shared::new(&mut self.values);
+        let step = size * TILE_COLUMNS;
+        for_each_task(self.panels * depths, |task| {
+            let (first, depth) = (task / depths * TILE_COLUMNS, task % depths);
+            let there = TILE_COLUMNS.min(columns - first);
+            // SAFETY: each task has the values of its own panel and depth.
+            let packed = unsafe { values.slice(task * taps * step..(task + 1) * taps * step) };
+            for (tile, place) in packed.chunks_exact_mut(step).zip(places) {
+                let matrix = &weights[place * rows * columns..][..rows * columns];
+                for (number, row) in order[depth * size..][..size].iter().enumerate() {
+                    let source = row.map_or(&[][..], |row| &matrix[row * columns + first..][..there]);
+                    let targets =
+                        tile[number / 2 * 2 * TILE_COLUMNS..].iter_mut().skip(number % 2).step_by(2);
+                    let padded = source.iter().copied().chain(std::iter::repeat(0.0));
+                    targets
+                        .take(TILE_COLUMNS)
+                        .zip(padded)
+                        .for_each(|(target, value)| *target = E::from_f32(value));
                 }
             }
         });
@@ -75,6 +106,11 @@ impl<E: Element> Packed<E> {
     /// Values of a panel in one tap.
     pub(crate) fn tap_len(&self) -> usize {
         self.words * (4 / size_of::<E>()) * self.width
+    }
+
+    /// Bytes of a panel.
+    pub(crate) fn panel_bytes(&self) -> usize {
+        self.taps * self.tap_len() * size_of::<E>()
     }
 
     /// Bytes that are held.

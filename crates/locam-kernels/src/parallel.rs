@@ -9,7 +9,7 @@ use std::ops::Range;
 ///
 /// Callers cut their work by its shape alone, never by the number of threads, so that results do not depend on it.
 pub(crate) fn for_each_task(tasks: usize, task: impl Fn(usize) + Sync + Send) {
-    if tasks <= 1 || ALONE.get() {
+    if tasks <= 1 || is_on_this_thread() {
         (0..tasks).for_each(task);
     } else {
         (0..tasks).into_par_iter().with_max_len(1).for_each(task);
@@ -43,6 +43,11 @@ pub fn on_this_thread<T>(work: impl FnOnce() -> T) -> T {
     }
     let _restore = Restore(ALONE.replace(true));
     work()
+}
+
+/// Whether kernels stay on this thread.
+pub(crate) fn is_on_this_thread() -> bool {
+    ALONE.get()
 }
 
 /// The part of `0..total` that piece `index` of pieces of `size` is.

@@ -93,14 +93,30 @@ unsafe fn largest_of<S: Simd>(
     channels: usize,
     output: *mut S::Stored,
 ) {
-    for channel in (0..channels).step_by(S::LANES) {
-        let count = S::LANES.min(channels - channel);
-        // SAFETY: the caller vouches for the window.
-        unsafe {
+    const TOGETHER: usize = 4;
+    let together = channels / (TOGETHER * S::LANES) * TOGETHER * S::LANES;
+    // SAFETY: the caller vouches for the window.
+    unsafe {
+        for channel in (0..together).step_by(TOGETHER * S::LANES) {
+            let mut largest = [S::splat(f32::NEG_INFINITY); TOGETHER];
+            for y in rows.clone() {
+                for x in columns.clone() {
+                    let from = image.add((y * width + x) * channels + channel);
+                    for (number, largest) in largest.iter_mut().enumerate() {
+                        // The new value last: where it is not a number, so is the result.
+                        *largest = largest.max(S::read(from.add(number * S::LANES)));
+                    }
+                }
+            }
+            for (number, largest) in largest.into_iter().enumerate() {
+                largest.write(output.add(channel + number * S::LANES));
+            }
+        }
+        for channel in (together..channels).step_by(S::LANES) {
+            let count = S::LANES.min(channels - channel);
             let mut largest = S::splat(f32::NEG_INFINITY);
             for y in rows.clone() {
                 for x in columns.clone() {
-                    // The new value last: where it is not a number, so is the result.
                     largest = largest.max(read_up_to(image.add((y * width + x) * channels + channel), count));
                 }
             }

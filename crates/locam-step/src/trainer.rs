@@ -208,7 +208,7 @@ impl Trainer {
             if let LayerWork::Conv(conv) = &layer.work
                 && layer.input == NodeId(0)
             {
-                images.write_padded(conv.params(), &mut self.images);
+                images.write_padded(self.isa, conv.params(), &mut self.images);
             }
         }
     }

@@ -1,10 +1,9 @@
 //! Intel's Advanced Matrix Extensions: eight registers of 16 rows by 64 bytes, and an instruction that adds the product of
 //! two such tiles of bfloat16 to one of `f32`.
 //!
-//! A block of sums takes four tiles, two tiles of rows and two of columns feed it: four products for four reads. The
-//! compiler's own functions for these instructions are unstable, so they are assembly here, a whole block at a time: what
-//! tiles hold never outlives a statement. Their shapes do ([`configure`], [`release`]); the compiler knows no tiles and
-//! leaves them alone.
+//! A block of sums takes six tiles; one of rows and one of columns feed it in turn. The compiler's own functions for these
+//! instructions are unstable, so they are assembly here. What tiles hold outlives a statement ([`Tiles`]): the compiler knows no
+//! tiles and leaves them alone, and so does what is done to the sums of the block before in the meantime.
 //!
 //! Products are sums of pairs, and denormals are zeros, as the instruction has it. A row of the sums depends on its own row
 //! of values alone, so that it is the same, bit by bit, whatever shares a tile with it.
@@ -15,30 +14,30 @@ mod rate;
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod twin;
 
-pub(crate) use block::{Factors, multiply};
+pub(crate) use block::{Factors, Shape, Tiles};
 pub(crate) use detect::is_here;
 pub(crate) use rate::measured_rate;
 
 /// Rows of a tile: output pixels that are multiplied together.
 pub(crate) const TILE_ROWS: usize = 16;
 /// Output channels of a tile of sums.
-const TILE_COLUMNS: usize = 16;
+pub(crate) const TILE_COLUMNS: usize = 16;
 /// Stored values of a tile's row, of which pairs are multiplied and summed.
 pub(crate) const TILE_DEPTH: usize = 32;
-/// Output pixels of a block of sums.
-pub(crate) const BLOCK_ROWS: usize = 2 * TILE_ROWS;
-/// Output channels of a block of sums.
-pub(crate) const BLOCK_COLUMNS: usize = 2 * TILE_COLUMNS;
-/// Bytes of a row of a block, which are as many for sums as for pairs of weights.
-const BLOCK_PITCH: usize = 4 * BLOCK_COLUMNS;
+/// Most tiles of a block of sums.
+const TILES: usize = 6;
+/// Bytes of a tile's row, of sixteen sums or as many pairs of weights.
+const ROW_BYTES: usize = 64;
+/// Bytes of a tile.
+pub(crate) const TILE_BYTES: usize = TILE_ROWS * ROW_BYTES;
 
-/// A block of sums on its way to memory.
+/// Tiles of sums on their way to memory: those of the first tile of columns, then those of the next.
 #[repr(C, align(64))]
-pub(crate) struct Sums(pub(crate) [[f32; BLOCK_COLUMNS]; BLOCK_ROWS]);
+pub(crate) struct Sums(pub(crate) [[[f32; TILE_COLUMNS]; TILE_ROWS]; TILES]);
 
 impl Sums {
     pub(crate) fn zeroed() -> Self {
-        Self([[0.0; BLOCK_COLUMNS]; BLOCK_ROWS])
+        Self([[[0.0; TILE_COLUMNS]; TILE_ROWS]; TILES])
     }
 }
 
@@ -89,45 +88,13 @@ struct Shapes {
 }
 
 impl Shapes {
-    /// Four tiles of sums, two of rows with values of so many to a depth, and two of columns.
+    /// Six tiles of sums, one of rows with values of so many to a depth, and one of columns.
     fn new(depth: usize) -> Self {
         let (full, values, pairs) = (64, 2 * depth as u16, depth as u8 / 2);
         let mut shapes =
             Self { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
-        shapes.row_bytes[..8].copy_from_slice(&[full, full, full, full, values, values, full, full]);
-        shapes.rows[..8].copy_from_slice(&[16, 16, 16, 16, 16, 16, pairs, pairs]);
+        shapes.row_bytes[..8].copy_from_slice(&[full, full, full, full, full, full, values, full]);
+        shapes.rows[..8].copy_from_slice(&[16, 16, 16, 16, 16, 16, 16, pairs]);
         shapes
-    }
-}
-
-/// Gives this thread's tiles their shapes.
-///
-/// # Safety
-/// [`is_here`].
-pub(crate) unsafe fn configure(depth: usize) {
-    debug_assert!(cfg!(test) || is_here(), "an instruction set is only made where it is");
-    let shapes = Shapes::new(depth);
-    #[cfg(target_arch = "x86_64")]
-    if !cfg!(test) || is_here() {
-        // SAFETY: the caller has the instruction, and the shapes are ones that it takes.
-        unsafe {
-            std::arch::asm!("ldtilecfg [{}]", in(reg) &raw const shapes, options(nostack, readonly, preserves_flags));
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = shapes;
-}
-
-/// Empties this thread's tiles, which the system then need not save.
-///
-/// # Safety
-/// [`is_here`].
-pub(crate) unsafe fn release() {
-    #[cfg(target_arch = "x86_64")]
-    if !cfg!(test) || is_here() {
-        // SAFETY: the caller has the instruction.
-        unsafe {
-            std::arch::asm!("tilerelease", options(nostack, nomem, preserves_flags));
-        }
     }
 }

@@ -1,25 +1,25 @@
 //! How fast tiles are multiplied where nothing is read from memory.
 
-use super::{BLOCK_COLUMNS, BLOCK_ROWS, TILE_DEPTH, configure, release};
+use super::{TILE_COLUMNS, TILE_DEPTH, TILE_ROWS, Tiles};
 use std::time::Instant;
 
 const ROUNDS: usize = 200_000;
+/// Of tiles in a round.
+const PRODUCTS: usize = 4;
 
 /// Multiplications and additions a second of this thread.
 ///
 /// # Safety
-/// [`super::is_here`].
+/// [`super::is_here`], and this thread has no tiles.
 pub(crate) unsafe fn measured_rate() -> f64 {
     // SAFETY: the caller has the instructions.
     let seconds = unsafe {
-        configure(TILE_DEPTH);
+        let _tiles = Tiles::new(TILE_DEPTH);
         let start = Instant::now();
         multiply_zeros(ROUNDS);
-        let seconds = start.elapsed().as_secs_f64();
-        release();
-        seconds
+        start.elapsed().as_secs_f64()
     };
-    (2 * ROUNDS * BLOCK_ROWS * BLOCK_COLUMNS * TILE_DEPTH) as f64 / seconds
+    (2 * ROUNDS * PRODUCTS * TILE_ROWS * TILE_COLUMNS * TILE_DEPTH) as f64 / seconds
 }
 
 /// The products of a block of sums, so many times.
@@ -40,17 +40,17 @@ unsafe fn multiply_zeros(rounds: usize) {
             "tilezero tmm6",
             "tilezero tmm7",
             "2:",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "tdpbf16ps tmm2, tmm5, tmm6",
-            "tdpbf16ps tmm3, tmm5, tmm7",
+            "tdpbf16ps tmm0, tmm6, tmm7",
+            "tdpbf16ps tmm1, tmm6, tmm7",
+            "tdpbf16ps tmm2, tmm6, tmm7",
+            "tdpbf16ps tmm3, tmm6, tmm7",
             "dec {rounds}",
             "jnz 2b",
             // Ends when the last product does.
             "tilestored [{sums} + {pitch}*1], tmm3",
             rounds = inout(reg) rounds => _,
             sums = in(reg) super::Sums::zeroed().0.as_mut_ptr(),
-            pitch = in(reg) super::BLOCK_PITCH,
+            pitch = in(reg) super::ROW_BYTES,
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack),

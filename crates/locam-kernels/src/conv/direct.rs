@@ -4,6 +4,7 @@
 
 mod by_tiles;
 mod cut;
+mod planes;
 mod tile_rows;
 
 pub(crate) use cut::Cut;
@@ -50,7 +51,7 @@ pub(crate) unsafe fn convolve<E: Element, K: Sink<E>>(
     channels: usize,
     sink_of: impl Fn(usize) -> K + Sync + Send,
 ) {
-    let cut = Cut::new(isa, walk, weights, channels);
+    let cut = Cut::new(isa, walk, weights);
     for_each_task(cut.tasks(), |task| {
         let (chunk, pixels, panels) = cut.task(task);
         let sink = sink_of(chunk);

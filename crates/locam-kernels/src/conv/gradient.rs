@@ -254,9 +254,7 @@ impl ConvGradients {
             Weights::Direct(phases) => walks
                 .iter()
                 .zip(phases)
-                .map(|((walk, _), packed)| {
-                    direct::Cut::new(self.isa, walk, packed, self.params.channels_in).chunks()
-                })
+                .map(|((walk, _), packed)| direct::Cut::new(self.isa, walk, packed).chunks())
                 .collect(),
             Weights::Depthwise | Weights::None => {
                 walks.iter().map(|(walk, _)| depthwise::chunks(walk.grid.pixels())).collect()

@@ -325,7 +325,7 @@ impl<E: Element> Convolution<E> {
         }
         let chunks = match &self.weights {
             Weights::Direct(packed) | Weights::Rows(packed) => {
-                direct::Cut::new(self.isa, walk, packed, channels).chunks()
+                direct::Cut::new(self.isa, walk, packed).chunks()
             }
             Weights::Winograd(_) => {
                 let form = self.params.form();

@@ -17,6 +17,10 @@ pub const POOLED_ROWS: usize = 7;
 /// than once for a window of 3 at stride 2, which then are whole tiles of Winograd's algorithm.
 pub const POOLED_COLUMNS: usize = 28;
 
+/// The same where tiles are multiplied ([`crate::amx`]), whose rows they fill: 127 columns of the convolution for a window of 3 at
+/// stride 2.
+const TILED_COLUMNS: usize = 63;
+
 impl<E: Element> Convolution<E> {
     /// Convolves padded images ([`super::Algorithm::reads_padding`]), adds a bias, rectifies, and pools: all rows, or a
     /// band of pooled rows and the convolution's rows that they need.
@@ -48,11 +52,12 @@ impl<E: Element> Convolution<E> {
             Weights::Winograd(points) => winograd::tile_scratch(points),
             _ => (0, 0),
         };
-        let (rows, columns) = (out.height.div_ceil(POOLED_ROWS), out.width.div_ceil(POOLED_COLUMNS));
+        let columns_each = if self.isa.has_tiles_of::<E>() { TILED_COLUMNS } else { POOLED_COLUMNS };
+        let (rows, columns) = (out.height.div_ceil(POOLED_ROWS), out.width.div_ceil(columns_each));
         for_each_task(out.batch * rows * columns, |task| {
             let (image, tile) = (task / (rows * columns), task % (rows * columns));
             let ys = piece(tile / columns, POOLED_ROWS, out.height);
-            let xs = piece(tile % columns, POOLED_COLUMNS, out.width);
+            let xs = piece(tile % columns, columns_each, out.width);
             let conv_ys = windows(pool, band.above, &ys, conv_out.height);
             let conv_xs = windows(pool, pool.padding, &xs, conv_out.width);
             let grid = Extent { batch: 1, height: conv_ys.len(), width: conv_xs.len() };

@@ -7,13 +7,13 @@ use super::super::tile_rows::Arrangement;
 use crate::conv::{Algorithm, Convolution, Output, naive_convolution, reorder_weight};
 use crate::testing::{padded, random_values};
 use crate::walk::Walk;
-use crate::{Activation, Band, Bf16, Buffer, ConvParams, Extent, Isa, Statistics};
+use crate::{Activation, Band, Bf16, Buffer, ConvParams, Extent, Isa, Statistics, on_this_thread};
 use guarded::Guarded;
 
 /// Kernel, stride, padding, input channels, output channels, batch, height, width.
 type Row = [usize; 8];
 
-const ROWS: [Row; 38] = [
+const ROWS: [Row; 45] = [
     [1, 1, 0, 2, 1, 1, 1, 1],
     [1, 1, 0, 2, 33, 1, 3, 5],
     [1, 1, 0, 4, 5, 2, 4, 4],
@@ -52,6 +52,13 @@ const ROWS: [Row; 38] = [
     [3, 1, 1, 2, 2, 1, 40, 90],
     [3, 1, 1, 4, 34, 1, 56, 56],
     [3, 1, 1, 2, 40, 5, 28, 28],
+    [5, 1, 2, 4, 20, 6, 3, 1],
+    [3, 1, 1, 8, 80, 33, 2, 1],
+    [3, 1, 1, 40, 100, 40, 7, 7],
+    [3, 1, 1, 6, 33, 19, 14, 14],
+    [3, 2, 1, 8, 48, 37, 5, 5],
+    [1, 2, 0, 16, 40, 35, 9, 9],
+    [1, 1, 0, 34, 130, 40, 7, 7],
 ];
 
 /// Those that are read with their padding, of any number of channels.
@@ -182,7 +189,9 @@ fn results_by_tiles_depend_on_neither_threads_nor_bands() {
         let (params, extent) = parameters(row);
         let out = params.output(extent).unwrap();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-        assert!(pool.install(|| case.run(&case.read)) == case.run(&case.read), "{row:?}");
+        let found = case.run(&case.read);
+        assert!(pool.install(|| case.run(&case.read)) == found, "{row:?}");
+        assert!(on_this_thread(|| case.run(&case.read)) == found, "{row:?} on one thread");
         if algorithm == Algorithm::Rows || extent.batch > 1 {
             return;
         }
@@ -210,19 +219,16 @@ fn results_by_tiles_depend_on_neither_threads_nor_bands() {
 }
 
 #[test]
-fn shapes_of_resnet_are_read_where_that_is_cheapest() {
+fn shapes_of_resnet_are_read_in_place_where_windows_meet_no_padding_and_lines_are_long() {
     let of = |[kernel, stride, padding, channels, height, width]: [usize; 6]| {
         let params =
             ConvParams { channels_in: channels, channels_out: channels, kernel, stride, padding, groups: 1 };
         let extent = Extent { batch: 32, height, width };
-        let walk = Walk::forward(params, padding, extent, params.output(extent).unwrap());
-        Arrangement::of(&walk, channels)
+        Arrangement::of(&Walk::forward(params, padding, extent, params.output(extent).unwrap()))
     };
-    assert_eq!(of([3, 1, 1, 64, 56, 56]), Arrangement::Shifted);
-    assert_eq!(of([3, 1, 1, 128, 28, 28]), Arrangement::Shifted);
-    assert_eq!(of([3, 1, 1, 256, 14, 14]), Arrangement::Shifted);
-    assert_eq!(of([3, 1, 1, 512, 7, 7]), Arrangement::Gathered);
-    assert_eq!(of([3, 2, 1, 128, 56, 56]), Arrangement::Gathered);
+    assert_eq!(of([3, 1, 1, 64, 56, 56]), Arrangement::Planes);
+    assert_eq!(of([3, 2, 1, 128, 56, 56]), Arrangement::Planes);
     assert_eq!(of([1, 2, 0, 128, 56, 56]), Arrangement::InPlace(28));
+    assert_eq!(of([1, 2, 0, 256, 28, 28]), Arrangement::Planes);
     assert_eq!(of([1, 1, 0, 96, 7, 7]), Arrangement::InPlace(32 * 49));
 }
