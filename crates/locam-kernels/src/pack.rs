@@ -55,9 +55,7 @@ impl<E: Element> Packed<E> {
                 for part in 0..per_word {
                     let row = word * per_word + part;
                     let source = if row < rows { &matrix[row * columns + first..][..there] } else { &[] };
-                    let targets = packed[part..].iter_mut().step_by(per_word);
-                    let padded = source.iter().copied().chain(std::iter::repeat(0.0));
-                    targets.zip(padded).for_each(|(target, value)| *target = E::from_f32(value));
+                    write_padded(source, packed[part..].iter_mut().step_by(per_word));
                 }
             }
         });
@@ -83,13 +81,8 @@ impl<E: Element> Packed<E> {
                 let matrix = &weights[place * rows * columns..][..rows * columns];
                 for (number, row) in order[depth * size..][..size].iter().enumerate() {
                     let source = row.map_or(&[][..], |row| &matrix[row * columns + first..][..there]);
-                    let targets =
-                        tile[number / 2 * 2 * TILE_COLUMNS..].iter_mut().skip(number % 2).step_by(2);
-                    let padded = source.iter().copied().chain(std::iter::repeat(0.0));
-                    targets
-                        .take(TILE_COLUMNS)
-                        .zip(padded)
-                        .for_each(|(target, value)| *target = E::from_f32(value));
+                    let pairs = &mut tile[number / 2 * 2 * TILE_COLUMNS..][..2 * TILE_COLUMNS];
+                    write_padded(source, pairs.iter_mut().skip(number % 2).step_by(2));
                 }
             }
         });
@@ -117,4 +110,10 @@ impl<E: Element> Packed<E> {
     pub(crate) fn bytes(&self) -> usize {
         self.values.bytes()
     }
+}
+
+/// Writes values, and zeros after the last one.
+fn write_padded<'a, E: Element>(values: &[f32], targets: impl Iterator<Item = &'a mut E>) {
+    let padded = values.iter().copied().chain(std::iter::repeat(0.0));
+    targets.zip(padded).for_each(|(target, value)| *target = E::from_f32(value));
 }

@@ -12,10 +12,10 @@ use std::ops::Range;
 
 /// Vectors of sums that go to the sink together.
 const VECTORS: usize = 8;
-/// The last steps of a block, one in `FOURTH`, are those between which sums of the block before go to the sink: so that both overlap, and
-/// the memory of the sums is near when it is written again.
-const FOURTH: usize = 4;
-/// Most parts of the sums that go to the sink between two steps.
+/// Sums of the block before go to the sink in parts, each after one of a block's last steps: so that both overlap, and the memory of the
+/// sums is near when it is written again. A block has a part for so many steps.
+const STEPS_A_PART: usize = 4;
+/// Most parts.
 const MOST_PARTS: usize = 6;
 
 /// Bytes of a block's rows that stay in the first-level cache while they are multiplied by one panel after the other. Others give way
@@ -39,7 +39,7 @@ impl<E: Element, K: Sink<E>> Kernel<E> for ByTiles<'_, E, K> {
             let rows = TileRows::new::<S, E, K>(&task, scratch);
             let (steps, panel_bytes) = (rows.steps.len(), task.weights.panel_bytes());
             let shape = Shape::of(rows.stride);
-            let parts = (steps / FOURTH).clamp(1, MOST_PARTS);
+            let parts = (steps / STEPS_A_PART).clamp(1, MOST_PARTS);
             let mut sink = task.sink;
             let mut sums = Sums::zeroed();
             let mut done = Done {
