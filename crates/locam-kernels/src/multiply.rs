@@ -1,6 +1,7 @@
 //! The block of a matrix product that stays in registers; everything that multiplies comes down to it.
 
-use crate::simd::{Simd, load_up_to, store_up_to};
+use crate::Element;
+use crate::simd::{Simd, load_up_to, read_up_to, store_up_to};
 
 /// Sums of `R` rows by `V` vectors of columns.
 pub(crate) type Block<S, const R: usize, const V: usize> = [[S; V]; R];
@@ -97,10 +98,10 @@ pub(crate) unsafe fn product<S: Simd, const R: usize, const V: usize>(
 /// # Safety
 /// As [`Simd`]; there are `R` and `columns` values where the pointers lead.
 #[inline(always)]
-pub(crate) unsafe fn outer_product<S: Simd<Stored = f32>, const R: usize, const V: usize>(
+pub(crate) unsafe fn outer_product<S: Simd, const R: usize, const V: usize>(
     count: usize,
-    left: impl Fn(usize) -> *const f32,
-    right: impl Fn(usize) -> *const f32,
+    left: impl Fn(usize) -> *const S::Stored,
+    right: impl Fn(usize) -> *const S::Stored,
     columns: usize,
 ) -> Block<S, R, V> {
     // SAFETY: the caller has the instruction set.
@@ -114,15 +115,15 @@ pub(crate) unsafe fn outer_product<S: Simd<Stored = f32>, const R: usize, const 
             // SAFETY: `columns` values are there.
             *vector = unsafe {
                 if columns >= V * S::LANES {
-                    S::load(column.add(v * S::LANES))
+                    S::read(column.add(v * S::LANES))
                 } else {
-                    load_there(column, v, there(v))
+                    read_there(column, v, there(v))
                 }
             };
         }
         for (r, sums) in block.iter_mut().enumerate() {
             // SAFETY: there are `R` values in the row.
-            let value = unsafe { S::splat(*row.add(r)) };
+            let value = unsafe { S::splat((*row.add(r)).to_f32()) };
             for (sum, vector) in sums.iter_mut().zip(vectors) {
                 // SAFETY: the caller has the instruction set.
                 *sum = unsafe { value.mul_add(vector, *sum) };
@@ -137,9 +138,9 @@ pub(crate) unsafe fn outer_product<S: Simd<Stored = f32>, const R: usize, const 
 /// # Safety
 /// As [`Simd`]; there are so many values.
 #[inline(always)]
-unsafe fn load_there<S: Simd<Stored = f32>>(row: *const f32, v: usize, count: usize) -> S {
+unsafe fn read_there<S: Simd>(row: *const S::Stored, v: usize, count: usize) -> S {
     // SAFETY: nothing is read where nothing is there.
-    unsafe { if count == 0 { S::zero() } else { load_up_to(row.add(v * S::LANES), count) } }
+    unsafe { if count == 0 { S::zero() } else { read_up_to(row.add(v * S::LANES), count) } }
 }
 
 /// Adds the first `columns` values of each row of the block to `sums`, whose rows are `pitch` values apart, or where
@@ -148,7 +149,7 @@ unsafe fn load_there<S: Simd<Stored = f32>>(row: *const f32, v: usize, count: us
 /// # Safety
 /// As [`Simd`]; the sums are there.
 #[inline(always)]
-pub(crate) unsafe fn add_block<S: Simd<Stored = f32>, const R: usize, const V: usize>(
+pub(crate) unsafe fn add_block<S: Simd, const R: usize, const V: usize>(
     block: &Block<S, R, V>,
     sums: *mut f32,
     pitch: usize,

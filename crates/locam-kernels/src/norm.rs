@@ -3,7 +3,7 @@
 use crate::conv::{InputGradient, check_length};
 use crate::isa::Kernel;
 use crate::parallel::{Shared, for_each_task, piece};
-use crate::simd::{Simd, load_up_to};
+use crate::simd::{Simd, load_up_to, read_up_to};
 use crate::sink::{Activation, Forward, Sink};
 use crate::{Element, Isa, KernelError, Statistics};
 use std::ops::Range;
@@ -89,22 +89,22 @@ impl BatchNorm {
     ///
     /// # Errors
     /// [`KernelError::Length`].
-    pub fn apply(
+    pub fn apply<E: Element>(
         &self,
         isa: Isa,
-        values: &[f32],
-        residual: Option<&[f32]>,
+        values: &[E],
+        residual: Option<&[E]>,
         activation: Activation,
-        output: &mut [f32],
+        output: &mut [E],
     ) -> Result<(), KernelError> {
         check_length("the output", values.len(), output.len())?;
-        check_length("the residual", values.len(), residual.map_or(values.len(), <[f32]>::len))?;
+        check_length("the residual", values.len(), residual.map_or(values.len(), <[E]>::len))?;
         let channels = self.scale.len();
         let sink = Forward {
             output: output.as_mut_ptr(),
             pitch: channels,
             bias: self.shift.as_ptr(),
-            residual: residual.map_or(std::ptr::null(), <[f32]>::as_ptr),
+            residual: residual.map_or(std::ptr::null(), <[E]>::as_ptr),
             residual_pitch: channels,
             activation,
             statistics: std::ptr::null_mut(),
@@ -120,11 +120,11 @@ impl BatchNorm {
 ///
 /// # Errors
 /// [`KernelError::Length`].
-pub fn carry_gradient(
+pub fn carry_gradient<E: Element>(
     isa: Isa,
     channels: usize,
-    gradient: &[f32],
-    to: InputGradient<'_>,
+    gradient: &[E],
+    to: InputGradient<'_, E>,
 ) -> Result<(), KernelError> {
     let ones = vec![1.0; channels];
     let source = Scaled { values: gradient, scales: &ones, others: None };
@@ -171,12 +171,12 @@ impl NormGradient {
     ///
     /// # Errors
     /// [`KernelError::Length`].
-    pub fn apply(
+    pub fn apply<E: Element>(
         &self,
         isa: Isa,
-        gradient: &[f32],
-        values: &[f32],
-        output: &mut [f32],
+        gradient: &[E],
+        values: &[E],
+        output: &mut [E],
     ) -> Result<(), KernelError> {
         check_length("the values", gradient.len(), values.len())?;
         check_length("the output", gradient.len(), output.len())?;
@@ -199,33 +199,37 @@ impl NormGradient {
 }
 
 /// Values times a factor per channel, and perhaps others times another.
-struct Scaled<'a> {
-    values: &'a [f32],
+struct Scaled<'a, E> {
+    values: &'a [E],
     scales: &'a [f32],
-    others: Option<(&'a [f32], &'a [f32])>,
+    others: Option<(&'a [E], &'a [f32])>,
 }
 
 fn chunks(values: usize, channels: usize) -> usize {
     (values / channels.max(1)).div_ceil(TASK_PIXELS)
 }
 
-fn for_each_chunk<K: Sink<f32>>(isa: Isa, source: &Scaled<'_>, sink_of: impl Fn(usize) -> K + Sync + Send) {
+fn for_each_chunk<E: Element, K: Sink<E>>(
+    isa: Isa,
+    source: &Scaled<'_, E>,
+    sink_of: impl Fn(usize) -> K + Sync + Send,
+) {
     let channels = source.scales.len();
     let pixels = source.values.len() / channels.max(1);
     for_each_task(chunks(source.values.len(), channels), |chunk| {
-        f32::run(isa, ScaleTask { source, pixels: piece(chunk, TASK_PIXELS, pixels), sink: sink_of(chunk) });
+        E::run(isa, ScaleTask { source, pixels: piece(chunk, TASK_PIXELS, pixels), sink: sink_of(chunk) });
     });
 }
 
-struct ScaleTask<'a, K> {
-    source: &'a Scaled<'a>,
+struct ScaleTask<'a, E, K> {
+    source: &'a Scaled<'a, E>,
     pixels: Range<usize>,
     sink: K,
 }
 
-impl<K: Sink<f32>> Kernel<f32> for ScaleTask<'_, K> {
+impl<E: Element, K: Sink<E>> Kernel<E> for ScaleTask<'_, E, K> {
     #[inline(always)]
-    unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(mut self) {
+    unsafe fn run<S: Simd<Stored = E>, const R: usize, const V: usize>(mut self) {
         let Scaled { values, scales, others } = *self.source;
         let channels = scales.len();
         for pixel in self.pixels.clone() {
@@ -235,10 +239,10 @@ impl<K: Sink<f32>> Kernel<f32> for ScaleTask<'_, K> {
                 // SAFETY: all slices have `channels` values per pixel, or `channels` values.
                 unsafe {
                     let scale: S = load_up_to(scales.as_ptr().add(channel), count);
-                    let mut value = scale.mul(load_up_to(values.as_ptr().add(at), count));
+                    let mut value = scale.mul(read_up_to(values.as_ptr().add(at), count));
                     if let Some((others, factors)) = others {
                         let factor: S = load_up_to(factors.as_ptr().add(channel), count);
-                        value = factor.mul_add(load_up_to(others.as_ptr().add(at), count), value);
+                        value = factor.mul_add(read_up_to(others.as_ptr().add(at), count), value);
                     }
                     self.sink.put([(pixel, channel)], count, [value]);
                 }
@@ -251,13 +255,15 @@ impl<K: Sink<f32>> Kernel<f32> for ScaleTask<'_, K> {
 ///
 /// # Panics
 /// If they differ in length.
-pub fn add_assign(sums: &mut [f32], values: &[f32]) {
+pub fn add_assign<E: Element>(sums: &mut [E], values: &[E]) {
     assert_eq!(sums.len(), values.len(), "sums of equal length");
     let (len, target) = (sums.len(), Shared::new(sums));
     for_each_task(len.div_ceil(CHUNK), |task| {
         let range = piece(task, CHUNK, len);
         // SAFETY: each task has a range of its own.
         let sums = unsafe { target.slice(range.clone()) };
-        sums.iter_mut().zip(&values[range]).for_each(|(sum, value)| *sum += value);
+        for (sum, value) in sums.iter_mut().zip(&values[range]) {
+            *sum = E::from_f32(sum.to_f32() + value.to_f32());
+        }
     });
 }

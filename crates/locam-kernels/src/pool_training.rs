@@ -4,7 +4,7 @@ use crate::conv::{InputGradient, check_length};
 use crate::isa::Kernel;
 use crate::parallel::{Shared, for_each_task};
 use crate::pool::window;
-use crate::simd::{Simd, load_up_to, store_up_to};
+use crate::simd::{Simd, read_up_to, write_up_to};
 use crate::sink::{Backward, Sink};
 use crate::{Element, Extent, Isa, KernelError, PoolParams};
 use std::ops::RangeInclusive;
@@ -17,14 +17,14 @@ const LARGEST_KERNEL: usize = 255;
 ///
 /// # Errors
 /// As [`crate::max_pool`]; windows may be at most 255 pixels wide.
-pub fn max_pool_with_places(
+pub fn max_pool_with_places<E: Element>(
     isa: Isa,
     params: PoolParams,
     extent: Extent,
     channels: usize,
-    input: &[f32],
-    output: &mut [f32],
-    places: &mut [f32],
+    input: &[E],
+    output: &mut [E],
+    places: &mut [E],
 ) -> Result<(), KernelError> {
     let out = output_of(params, extent)?;
     check_length("the input", extent.values(channels)?, input.len())?;
@@ -32,7 +32,7 @@ pub fn max_pool_with_places(
     check_length("the places", output.len(), places.len())?;
     let (output, places) = (Shared::new(output), Shared::new(places));
     for_each_task(out.batch * out.height, |row| {
-        f32::run(isa, ForwardRow { params, extent, out, channels, input, row, output, places });
+        E::run(isa, ForwardRow { params, extent, out, channels, input, row, output, places });
     });
     Ok(())
 }
@@ -48,20 +48,20 @@ fn output_of(params: PoolParams, extent: Extent) -> Result<Extent, KernelError> 
 }
 
 /// A row of the output.
-struct ForwardRow<'a> {
+struct ForwardRow<'a, E> {
     params: PoolParams,
     extent: Extent,
     out: Extent,
     channels: usize,
-    input: &'a [f32],
+    input: &'a [E],
     row: usize,
-    output: Shared<f32>,
-    places: Shared<f32>,
+    output: Shared<E>,
+    places: Shared<E>,
 }
 
-impl Kernel<f32> for ForwardRow<'_> {
+impl<E: Element> Kernel<E> for ForwardRow<'_, E> {
     #[inline(always)]
-    unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(self) {
+    unsafe fn run<S: Simd<Stored = E>, const R: usize, const V: usize>(self) {
         let Self { params, extent, out, channels, .. } = self;
         let (image, y) = (self.row / out.height, self.row % out.height);
         let corner = image * extent.height * extent.width;
@@ -79,15 +79,15 @@ impl Kernel<f32> for ForwardRow<'_> {
                     for (i, (wy, wx)) in pixels.clone().enumerate() {
                         let place = S::splat((number(wy, y) * params.kernel + number(wx, x)) as f32);
                         let at = (corner + wy * extent.width + wx) * channels + channel;
-                        let value: S = load_up_to(self.input.as_ptr().add(at), count);
+                        let value: S = read_up_to(self.input.as_ptr().add(at), count);
                         // Places come in rising order, so the later of two winners is the one with the larger number.
                         let wins = value.sub(largest).where_positive(place);
                         winner = if i == 0 { place } else { winner.max(wins) };
                         largest = largest.max(value);
                     }
                     let at = (self.row * out.width + x) * channels + channel;
-                    store_up_to(largest, self.output.get().add(at), count);
-                    store_up_to(winner, self.places.get().add(at), count);
+                    write_up_to(largest, self.output.get().add(at), count);
+                    write_up_to(winner, self.places.get().add(at), count);
                 }
             }
         }
@@ -98,13 +98,13 @@ impl Kernel<f32> for ForwardRow<'_> {
 ///
 /// # Errors
 /// As [`max_pool_with_places`].
-pub fn max_pool_gradient(
+pub fn max_pool_gradient<E: Element>(
     isa: Isa,
     params: PoolParams,
     (extent, channels): (Extent, usize),
-    gradient: &[f32],
-    places: &[f32],
-    to: InputGradient<'_>,
+    gradient: &[E],
+    places: &[E],
+    to: InputGradient<'_, E>,
 ) -> Result<(), KernelError> {
     let out = output_of(params, extent)?;
     check_length("the gradient", out.values(channels)?, gradient.len())?;
@@ -113,25 +113,25 @@ pub fn max_pool_gradient(
     to.run(extent.values(channels)?, channels, rows, |sink_of| {
         for_each_task(rows, |row| {
             let sink = sink_of(row);
-            f32::run(isa, BackwardRow { params, extent, out, channels, gradient, places, row, sink });
+            E::run(isa, BackwardRow { params, extent, out, channels, gradient, places, row, sink });
         });
     })
 }
 
 /// A row of the input, gathered from the windows that meet it: no two tasks write the same value, and sums have one
 /// order.
-struct BackwardRow<'a> {
+struct BackwardRow<'a, E> {
     params: PoolParams,
     extent: Extent,
     out: Extent,
     channels: usize,
-    gradient: &'a [f32],
-    places: &'a [f32],
+    gradient: &'a [E],
+    places: &'a [E],
     row: usize,
-    sink: Backward,
+    sink: Backward<E>,
 }
 
-impl BackwardRow<'_> {
+impl<E> BackwardRow<'_, E> {
     /// The windows along an axis that meet a place of the input.
     fn windows(&self, at: usize, length: usize) -> RangeInclusive<usize> {
         let PoolParams { kernel, stride, padding, .. } = self.params;
@@ -139,9 +139,9 @@ impl BackwardRow<'_> {
     }
 }
 
-impl Kernel<f32> for BackwardRow<'_> {
+impl<E: Element> Kernel<E> for BackwardRow<'_, E> {
     #[inline(always)]
-    unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(mut self) {
+    unsafe fn run<S: Simd<Stored = E>, const R: usize, const V: usize>(mut self) {
         let (extent, out, channels) = (self.extent, self.out, self.channels);
         let PoolParams { kernel, stride, padding, .. } = self.params;
         let (image, y) = (self.row / extent.height, self.row % extent.height);
@@ -157,8 +157,8 @@ impl Kernel<f32> for BackwardRow<'_> {
                     for (wy, wx) in windows.clone() {
                         let number = (y + padding - wy * stride) * kernel + x + padding - wx * stride;
                         let at = ((image * out.height + wy) * out.width + wx) * channels + channel;
-                        let gradient: S = load_up_to(self.gradient.as_ptr().add(at), count);
-                        let place: S = load_up_to(self.places.as_ptr().add(at), count);
+                        let gradient: S = read_up_to(self.gradient.as_ptr().add(at), count);
+                        let place: S = read_up_to(self.places.as_ptr().add(at), count);
                         let distance = place.sub(S::splat(number as f32));
                         let here = S::splat(0.5).sub(distance.mul(distance));
                         sum = sum.add(here.where_positive(gradient));

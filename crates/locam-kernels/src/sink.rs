@@ -127,34 +127,41 @@ impl<E: Element> Sink<E> for Forward<E> {
 
 /// The gradient of a value that was normalised, perhaps added to, and rectified: adds the gradient of another branch,
 /// passes what the `ReLU` passed, and adds what batch normalisation's gradient needs to the sums of its channel.
-#[derive(Clone, Copy)]
-pub(crate) struct Backward {
+pub(crate) struct Backward<E> {
     /// Channel 0 of pixel 0 of the gradient; all tensors here have the same pitch.
-    pub(crate) output: *mut f32,
+    pub(crate) output: *mut E,
     /// Values from one pixel to the next.
     pub(crate) pitch: usize,
     /// The gradient from another branch, or null.
-    pub(crate) addend: *const f32,
+    pub(crate) addend: *const E,
     /// What the `ReLU` gave, or null where there is none.
-    pub(crate) rectified: *const f32,
+    pub(crate) rectified: *const E,
     /// Where the `ReLU` ends: six, or infinity.
     pub(crate) ceiling: f32,
     /// What batch normalisation read, or null where there is none.
-    pub(crate) normalized_from: *const f32,
+    pub(crate) normalized_from: *const E,
     /// Its mean per channel, or null where there is none.
     pub(crate) mean: *const f32,
     /// Per channel the sum of gradients, then the sum of gradients times deviations from the mean.
     pub(crate) sums: *mut f32,
 }
 
-// SAFETY: tasks write disjoint pixels, and each has sums of its own.
-unsafe impl Send for Backward {}
-// SAFETY: as above.
-unsafe impl Sync for Backward {}
+impl<E> Clone for Backward<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
 
-impl Sink<f32> for Backward {
+impl<E> Copy for Backward<E> {}
+
+// SAFETY: tasks write disjoint pixels, and each has sums of its own.
+unsafe impl<E> Send for Backward<E> {}
+// SAFETY: as above.
+unsafe impl<E> Sync for Backward<E> {}
+
+impl<E: Element> Sink<E> for Backward<E> {
     #[inline(always)]
-    unsafe fn put<S: Simd<Stored = f32>, const N: usize>(
+    unsafe fn put<S: Simd<Stored = E>, const N: usize>(
         &mut self,
         at: [(usize, usize); N],
         count: usize,
@@ -165,12 +172,12 @@ impl Sink<f32> for Backward {
         unsafe {
             if !self.addend.is_null() {
                 for (value, at) in values.iter_mut().zip(at) {
-                    *value = value.add(load_up_to(self.addend.add(place(at)), count));
+                    *value = value.add(read_up_to(self.addend.add(place(at)), count));
                 }
             }
             if !self.rectified.is_null() {
                 for (value, at) in values.iter_mut().zip(at) {
-                    let rectified: S = load_up_to(self.rectified.add(place(at)), count);
+                    let rectified: S = read_up_to(self.rectified.add(place(at)), count);
                     *value = rectified.where_positive(*value);
                     if self.ceiling < f32::INFINITY {
                         *value = S::splat(self.ceiling).sub(rectified).where_positive(*value);
@@ -184,12 +191,12 @@ impl Sink<f32> for Backward {
                 }
                 for (&value, at) in values.iter().zip(at) {
                     let mean: S = load_up_to(self.mean.add(at.1), count);
-                    let deviation = load_up_to::<S>(self.normalized_from.add(place(at)), count).sub(mean);
+                    let deviation = read_up_to::<S>(self.normalized_from.add(place(at)), count).sub(mean);
                     add_to::<S>(self.sums.add(self.pitch + at.1), count, value.mul(deviation));
                 }
             }
             for (value, at) in values.into_iter().zip(at) {
-                store_up_to(value, self.output.add(place(at)), count);
+                write_up_to(value, self.output.add(place(at)), count);
             }
         }
     }

@@ -11,6 +11,21 @@ pub(crate) struct Tap {
     pub(crate) x: isize,
 }
 
+impl Tap {
+    /// At a stride above one the pixels of the input with the same rows and columns modulo the stride are images of their own: by
+    /// how many of its pixels the tap lies off in the one that it reads.
+    pub(crate) fn shift(self, stride: usize) -> Self {
+        let stride = stride as isize;
+        Self { y: self.y.div_euclid(stride), x: self.x.div_euclid(stride) }
+    }
+
+    /// Rows and columns modulo the stride of the pixels that the tap reads.
+    pub(crate) fn phase(self, stride: usize) -> Self {
+        let stride = stride as isize;
+        Self { y: self.y.rem_euclid(stride), x: self.x.rem_euclid(stride) }
+    }
+}
+
 /// A grid of output pixels, each of which reads the same taps relative to its origin in the input.
 #[derive(Clone, Debug)]
 pub(crate) struct Walk {

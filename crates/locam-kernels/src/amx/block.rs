@@ -68,6 +68,7 @@ macro_rules! with_tiles {
             (1, 4) => $function::<1, 4>($($argument),*),
             (2, 1) => $function::<2, 1>($($argument),*),
             (2, 2) => $function::<2, 2>($($argument),*),
+            (2, 3) => $function::<2, 3>($($argument),*),
             (3, 1) => $function::<3, 1>($($argument),*),
             (3, 2) => $function::<3, 2>($($argument),*),
             (rows, columns) => unreachable!("blocks of {rows} by {columns} tiles"),
@@ -129,8 +130,10 @@ impl Tiles {
             if steps.start == 0 {
                 begin();
             }
-            if !steps.is_empty() {
-                with_tiles!(factors, multiply(factors, steps));
+            match (factors.rows.len(), factors.columns) {
+                _ if steps.is_empty() => {}
+                (2, 3) => multiply_tall(factors, steps),
+                _ => with_tiles!(factors, multiply(factors, steps)),
             }
         }
     }
@@ -266,6 +269,60 @@ unsafe fn multiply<const ROWS: usize, const COLUMNS: usize>(factors: &Factors<'_
             stride = in(reg) factors.row_stride,
             weights0 = inout(reg) weights(0) => _,
             weights1 = inout(reg) weights(1) => _,
+            tile = in(reg) factors.tile_bytes(),
+            pitch = in(reg) ROW_BYTES,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack, readonly),
+        );
+    }
+}
+
+/// Two tiles of rows by three of columns: each tile of rows is read once, and the first two of weights twice.
+///
+/// # Safety
+/// As [`Tiles::add_products`]; there are so many tiles.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn multiply_tall(factors: &Factors<'_>, steps: Range<usize>) {
+    let offsets = factors.steps[steps.clone()].as_ptr_range();
+    let weights = |column: usize| factors.weights_of(steps.start, column);
+    // SAFETY: reads are those that the caller vouches for.
+    unsafe {
+        std::arch::asm!(
+            "2:",
+            "mov {at}, qword ptr [{step}]",
+            "lea {row}, [{row0} + {at}]",
+            "tileloadd tmm6, [{row} + {stride}*1]",
+            "tileloadd tmm7, [{weights0} + {pitch}*1]",
+            "tdpbf16ps tmm0, tmm6, tmm7",
+            "tileloadd tmm7, [{weights1} + {pitch}*1]",
+            "tdpbf16ps tmm2, tmm6, tmm7",
+            "tileloadd tmm7, [{weights2} + {pitch}*1]",
+            "tdpbf16ps tmm4, tmm6, tmm7",
+            "lea {row}, [{row1} + {at}]",
+            "tileloadd tmm6, [{row} + {stride}*1]",
+            "tdpbf16ps tmm5, tmm6, tmm7",
+            "tileloadd tmm7, [{weights1} + {pitch}*1]",
+            "tdpbf16ps tmm3, tmm6, tmm7",
+            "tileloadd tmm7, [{weights0} + {pitch}*1]",
+            "tdpbf16ps tmm1, tmm6, tmm7",
+            "add {weights0}, {tile}",
+            "add {weights1}, {tile}",
+            "add {weights2}, {tile}",
+            "add {step}, 8",
+            "cmp {step}, {end}",
+            "jne 2b",
+            at = out(reg) _,
+            row = out(reg) _,
+            step = inout(reg) offsets.start => _,
+            end = in(reg) offsets.end,
+            row0 = in(reg) factors.rows[0],
+            row1 = in(reg) factors.rows[1],
+            stride = in(reg) factors.row_stride,
+            weights0 = inout(reg) weights(0) => _,
+            weights1 = inout(reg) weights(1) => _,
+            weights2 = inout(reg) weights(2) => _,
             tile = in(reg) factors.tile_bytes(),
             pitch = in(reg) ROW_BYTES,
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,

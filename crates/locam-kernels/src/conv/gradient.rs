@@ -2,43 +2,51 @@
 
 use super::direct::{self, Source};
 use super::tiles::TileGrid;
-use super::{Algorithm, check_length, depthwise, weight_gradient, winograd, winograd_gradient};
+use super::weight_gradient::{self, Job};
+use super::{Algorithm, check_length, check_pairs, check_precision, depthwise, winograd};
 use crate::pack::Packed;
 use crate::sink::Backward;
 use crate::statistics::Statistics;
 use crate::walk::Walk;
-use crate::{Buffer, ConvParams, Extent, Isa, KernelError};
+use crate::{Buffer, ConvParams, Element, Extent, Isa, KernelError};
 
-/// The gradients of a convolution in `f32`, with weights made ready for them.
+/// The gradients of a convolution, with weights made ready for them.
 #[derive(Debug)]
-pub struct ConvGradients {
+pub struct ConvGradients<E> {
     isa: Isa,
     params: ConvParams,
     algorithm: Algorithm,
-    weights: Weights,
+    weights: Weights<E>,
     transposed: Buffer<f32>,
-    zeros: Buffer<f32>,
+    zeros: Buffer<E>,
 }
 
 #[derive(Debug)]
-enum Weights {
+enum Weights<E> {
     /// Nobody asks for the gradient to the input.
     None,
     /// Weights per phase of the stride, row by row.
-    Direct(Vec<Packed<f32>>),
-    Winograd(winograd::Points<f32>),
+    Direct(Vec<Packed<E>>),
+    Winograd(winograd::Points<E>),
     Depthwise,
 }
 
 /// Memory that gradients use on the way; lend the same to every call.
-#[derive(Debug, Default)]
-pub struct GradientWorkspace {
-    pub(crate) input_points: Buffer<f32>,
+#[derive(Debug)]
+pub struct GradientWorkspace<E> {
+    pub(crate) input_points: Buffer<E>,
     pub(crate) gradient_points: Buffer<f32>,
     pub(crate) sums: Buffer<f32>,
 }
 
-impl GradientWorkspace {
+impl<E> Default for GradientWorkspace<E> {
+    fn default() -> Self {
+        let (gradient_points, sums) = (Buffer::default(), Buffer::default());
+        Self { input_points: Buffer::default(), gradient_points, sums }
+    }
+}
+
+impl<E: Element> GradientWorkspace<E> {
     /// Bytes that are held.
     pub fn bytes(&self) -> usize {
         self.input_points.bytes() + self.gradient_points.bytes() + self.sums.bytes()
@@ -47,30 +55,36 @@ impl GradientWorkspace {
 
 /// Where the gradient to an input goes, and what is done to it on the way. All tensors are shaped as the input.
 #[derive(Debug)]
-pub struct InputGradient<'a> {
+pub struct InputGradient<'a, E> {
     /// Takes the gradient.
-    pub values: &'a mut [f32],
+    pub values: &'a mut [E],
     /// What comes before it.
-    pub fused: GradientOf<'a>,
+    pub fused: GradientOf<'a, E>,
     /// Filled with two sums per channel, for [`crate::NormGradient`], where `fused` has `normalized`.
     pub sums: &'a mut Statistics,
 }
 
 /// What a value was made by, so that its gradient can be carried through.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct GradientOf<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct GradientOf<'a, E> {
     /// The value's gradient from elsewhere, which is added.
-    pub addend: Option<&'a [f32]>,
+    pub addend: Option<&'a [E]>,
     /// The value itself where it is a rectifier's output, and the rectifier's ceiling ([`f32::INFINITY`] for `ReLU`).
-    pub rectified: Option<(&'a [f32], f32)>,
+    pub rectified: Option<(&'a [E], f32)>,
     /// What batch normalisation made the value from, and the mean per channel of that.
-    pub normalized: Option<(&'a [f32], &'a [f32])>,
+    pub normalized: Option<(&'a [E], &'a [f32])>,
 }
 
-impl GradientOf<'_> {
+impl<E> Default for GradientOf<'_, E> {
+    fn default() -> Self {
+        Self { addend: None, rectified: None, normalized: None }
+    }
+}
+
+impl<E: Element> GradientOf<'_, E> {
     pub(crate) fn check(&self, values: usize, channels: usize) -> Result<(), KernelError> {
         let lengths = [
-            ("the addend", self.addend.map(<[f32]>::len), values),
+            ("the addend", self.addend.map(<[E]>::len), values),
             ("the rectified value", self.rectified.map(|(v, _)| v.len()), values),
             ("the value before normalisation", self.normalized.map(|(v, _)| v.len()), values),
             ("the mean", self.normalized.map(|(_, m)| m.len()), channels),
@@ -81,29 +95,29 @@ impl GradientOf<'_> {
         Ok(())
     }
 
-    pub(crate) fn sink(&self, output: *mut f32, channels: usize) -> Backward {
+    pub(crate) fn sink(&self, output: *mut E, channels: usize) -> Backward<E> {
         let null = std::ptr::null();
         Backward {
             output,
             pitch: channels,
-            addend: self.addend.map_or(null, <[f32]>::as_ptr),
+            addend: self.addend.map_or(null, <[E]>::as_ptr),
             rectified: self.rectified.map_or(null, |(v, _)| v.as_ptr()),
             ceiling: self.rectified.map_or(f32::INFINITY, |(_, ceiling)| ceiling),
             normalized_from: self.normalized.map_or(null, |(v, _)| v.as_ptr()),
-            mean: self.normalized.map_or(null, |(_, m)| m.as_ptr()),
+            mean: self.normalized.map_or(std::ptr::null(), |(_, m)| m.as_ptr()),
             sums: std::ptr::null_mut(),
         }
     }
 }
 
-impl InputGradient<'_> {
+impl<E: Element> InputGradient<'_, E> {
     /// Lets `work` write `values` gradients of `channels` channels, in chunks with a sink each, which `sink_of` gives.
     pub(crate) fn run(
         self,
         values: usize,
         channels: usize,
         chunks: usize,
-        work: impl FnOnce(&(dyn Fn(usize) -> Backward + Sync)),
+        work: impl FnOnce(&(dyn Fn(usize) -> Backward<E> + Sync)),
     ) -> Result<(), KernelError> {
         check_length("the gradient to the input", values, self.values.len())?;
         self.fused.check(values, channels)?;
@@ -126,17 +140,21 @@ impl InputGradient<'_> {
     }
 }
 
-impl ConvGradients {
+impl<E: Element> ConvGradients<E> {
     /// Gradients of a convolution that runs by `algorithm`. One that reads an input with its padding around
     /// it ([`Algorithm::reads_padding`]) reads images, to which nobody asks the gradient.
     ///
     /// # Errors
-    /// [`KernelError::Convolution`].
+    /// [`KernelError::Convolution`], or [`KernelError::Precision`] where `E` has no kernels for this instruction set.
     ///
     /// # Panics
     /// If the algorithm is not one for these parameters.
     pub fn new(isa: Isa, params: ConvParams, algorithm: Algorithm) -> Result<Self, KernelError> {
         params.check()?;
+        if !algorithm.reads_padding() {
+            check_pairs::<E>(params, params.channels_out)?;
+        }
+        check_precision::<E>(isa)?;
         algorithm.expect_for(params);
         let weights = match algorithm {
             Algorithm::Rows | Algorithm::PaddedWinograd => Weights::None,
@@ -187,9 +205,9 @@ impl ConvGradients {
     pub fn to_input(
         &self,
         extent: Extent,
-        gradient: &[f32],
-        to: InputGradient<'_>,
-        workspace: &mut GradientWorkspace,
+        gradient: &[E],
+        to: InputGradient<'_, E>,
+        workspace: &mut GradientWorkspace<E>,
     ) -> Result<(), KernelError> {
         let params = self.params;
         let out = params.output(extent)?;
@@ -249,7 +267,7 @@ impl ConvGradients {
         match &self.weights {
             Weights::Winograd(_) => {
                 let grid = TileGrid::new(extent, self.params.form().taps());
-                vec![winograd::Cut::new::<f32>(&grid, self.params.channels_out).chunks()]
+                vec![winograd::Cut::new::<E>(&grid, self.params.channels_out).chunks()]
             }
             Weights::Direct(phases) => walks
                 .iter()
@@ -270,16 +288,16 @@ impl ConvGradients {
     pub fn to_weight(
         &self,
         extent: Extent,
-        input: &[f32],
-        gradient: &[f32],
+        input: &[E],
+        gradient: &[E],
         to: &mut [f32],
-        workspace: &mut GradientWorkspace,
+        workspace: &mut GradientWorkspace<E>,
     ) -> Result<(), KernelError> {
         let (isa, params) = (self.isa, self.params);
         let out = params.output(extent)?;
         let has_padding = self.algorithm.reads_padding();
         let read = if has_padding { params.padded(extent) } else { extent };
-        check_length("the input", read.values(params.channels_in)?, input.len())?;
+        check_length("the input", self.algorithm.input_len::<E>(read, params.channels_in)?, input.len())?;
         check_length("the gradient", out.values(params.channels_out)?, gradient.len())?;
         check_length("the gradient to the weight", params.weight_len(), to.len())?;
         if gradient.is_empty() {
@@ -287,10 +305,14 @@ impl ConvGradients {
             to.fill(0.0);
             return Ok(());
         }
-        let source = Source { values: input.as_ptr(), pitch: params.channels_in, zeros: self.zeros.as_ptr() };
-        let job = |walk, width| weight_gradient::Job {
+        let (walk, width) = if has_padding {
+            (Walk::over_rows(params, read, out), params.kernel * params.channels_in)
+        } else {
+            (Walk::forward(params, params.padding, extent, out), params.channels_in)
+        };
+        let job = Job {
             walk,
-            source,
+            source: Source { values: input.as_ptr(), pitch: params.channels_in, zeros: self.zeros.as_ptr() },
             width,
             gradient,
             channels: params.channels_out,
@@ -298,30 +320,15 @@ impl ConvGradients {
         // SAFETY: all tensors have the lengths that the shapes ask for.
         unsafe {
             match self.algorithm {
-                Algorithm::Direct => {
-                    let job = job(Walk::forward(params, params.padding, extent, out), params.channels_in);
-                    weight_gradient::outer_products(isa, &job, to, &mut workspace.sums);
-                }
+                Algorithm::Depthwise => weight_gradient::depthwise(isa, &job, to, &mut workspace.sums),
                 // A sum over all pixels has products enough for blocks that need no points: by Winograd's algorithm few
                 // channels become many points to write and read.
-                Algorithm::Rows | Algorithm::PaddedWinograd => {
-                    let job = job(Walk::over_rows(params, read, out), params.kernel * params.channels_in);
-                    weight_gradient::outer_products(isa, &job, to, &mut workspace.sums);
-                }
-                Algorithm::Depthwise => {
-                    let job = job(Walk::forward(params, params.padding, extent, out), params.channels_in);
-                    weight_gradient::depthwise(isa, &job, to, &mut workspace.sums);
+                Algorithm::Direct | Algorithm::Rows | Algorithm::PaddedWinograd => {
+                    E::weight_gradient(isa, &job, None, to, workspace);
                 }
                 Algorithm::Winograd => {
-                    let padding = params.padding as isize;
-                    let image = winograd::Image {
-                        values: input.as_ptr(),
-                        zeros: self.zeros.as_ptr(),
-                        extent: read,
-                        channels: params.channels_in,
-                        padding: (padding, padding),
-                    };
-                    winograd_gradient::to_weight(isa, (image, params.form()), out, gradient, to, workspace);
+                    let winograd = Some((params.form(), params.padding));
+                    E::weight_gradient(isa, &job, winograd, to, workspace);
                 }
             }
         }
@@ -348,3 +355,6 @@ fn transpose(matrices: &[f32], into: &mut Buffer<f32>, count: usize, rows: usize
         }
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,9 @@ mod naive;
 mod pooled;
 pub(crate) mod tiles;
 pub(crate) mod transforms;
-mod weight_gradient;
+pub(crate) mod weight_gradient;
 pub(crate) mod winograd;
-mod winograd_gradient;
+pub(crate) mod winograd_gradient;
 
 pub use gradient::{ConvGradients, GradientOf, GradientWorkspace, InputGradient};
 pub use naive::{naive_convolution, naive_convolution_gradients};
@@ -87,6 +87,12 @@ impl Algorithm {
         matches!(self, Self::Rows | Self::PaddedWinograd)
     }
 
+    /// Values that the input has; one more where pairs of values are read.
+    fn input_len<E: Element>(self, read: Extent, channels: usize) -> Result<usize, KernelError> {
+        let pairs = self == Self::Rows && size_of::<E>() == 2;
+        Ok(read.values(channels)? + usize::from(pairs))
+    }
+
     /// The kernels rely on it that shapes and algorithm fit: neither forward nor backward checks them again.
     fn expect_for(self, params: ConvParams) {
         let depthwise = self == Self::Depthwise;
@@ -147,16 +153,10 @@ impl<E: Element> Convolution<E> {
         weight: &[f32],
     ) -> Result<Self, KernelError> {
         params.check()?;
-        let whole_rows = algorithm == Algorithm::Rows || params.is_depthwise();
-        if size_of::<E>() == 2 && !whole_rows && !params.channels_in.is_multiple_of(2) {
-            return Err(KernelError::Convolution {
-                params,
-                reason: "bfloat16 needs an even number of channels",
-            });
+        if algorithm != Algorithm::Rows {
+            check_pairs::<E>(params, params.channels_in)?;
         }
-        if !E::runs_on(isa) {
-            return Err(KernelError::Precision { isa: isa.to_string() });
-        }
+        check_precision::<E>(isa)?;
         algorithm.expect_for(params);
         let weights = match algorithm {
             Algorithm::Direct => Weights::Direct(Packed::empty()),
@@ -260,7 +260,7 @@ impl<E: Element> Convolution<E> {
         let is_whole = || band.above == params.padding && params.output(extent) == Ok(out);
         assert!(!has_padding || is_whole(), "the padding is in the input");
         let read = if has_padding { params.padded(extent) } else { extent };
-        check_length("the input", self.input_len(read)?, input.len())?;
+        check_length("the input", self.algorithm.input_len::<E>(read, params.channels_in)?, input.len())?;
         let walk = if has_padding {
             Walk::over_rows(params, read, out)
         } else {
@@ -297,12 +297,6 @@ impl<E: Element> Convolution<E> {
         }
         sinks.finish();
         Ok(())
-    }
-
-    /// Values that the input has; one more where pairs of values are read.
-    fn input_len(&self, read: Extent) -> Result<usize, KernelError> {
-        let pairs = matches!(self.weights, Weights::Rows(_)) && size_of::<E>() == 2;
-        Ok(read.values(self.params.channels_in)? + usize::from(pairs))
     }
 
     fn sinks<'a>(
@@ -428,6 +422,22 @@ pub fn restore_weight(params: ConvParams, reordered: &[f32]) -> Vec<f32> {
         }
     });
     weight
+}
+
+/// Where pairs of values are read of each pixel, it has whole pairs.
+fn check_pairs<E: Element>(params: ConvParams, channels: usize) -> Result<(), KernelError> {
+    let reads_pairs = size_of::<E>() == 2 && !params.is_depthwise();
+    if reads_pairs && !channels.is_multiple_of(2) {
+        return Err(KernelError::Convolution {
+            params,
+            reason: "bfloat16 needs an even number of channels",
+        });
+    }
+    Ok(())
+}
+
+fn check_precision<E: Element>(isa: Isa) -> Result<(), KernelError> {
+    if E::runs_on(isa) { Ok(()) } else { Err(KernelError::Precision { isa: isa.to_string() }) }
 }
 
 pub(crate) fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(), KernelError> {

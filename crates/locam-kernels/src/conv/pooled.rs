@@ -44,7 +44,7 @@ impl<E: Element> Convolution<E> {
         let conv_out = params.output(extent)?;
         let out = pool.band_output(conv_out, band)?;
         let read = params.padded(extent);
-        check_length("the input", self.input_len(read)?, input.len())?;
+        check_length("the input", self.algorithm.input_len::<E>(read, params.channels_in)?, input.len())?;
         check_length("the bias", channels, bias.len())?;
         check_length("the output", out.values(channels)?, output.len())?;
         let output = Shared::new(output);

@@ -1,12 +1,15 @@
 //! The gradient to a weight as a sum over pixels of outer products of the input and the output's gradient.
 
+mod by_tiles;
+
 use super::direct::Source;
 use crate::isa::Kernel;
 use crate::multiply::{add_block, outer_product, with_rows, with_vectors};
 use crate::parallel::{Shared, for_each_task, piece};
-use crate::simd::{Simd, load_up_to, store_up_to};
+use crate::simd::{Simd, load_up_to, read_up_to, store_up_to};
 use crate::walk::Walk;
 use crate::{Buffer, Element, Isa};
+pub(crate) use by_tiles::by_tiles;
 use std::ops::Range;
 
 /// Pixels whose rows are in the second-level cache together.
@@ -21,30 +24,43 @@ const LEAST_TASKS: usize = 24;
 const REDUCED: usize = 4096;
 
 /// A convolution whose weight's gradient is wanted.
-pub(crate) struct Job<'a> {
+pub(crate) struct Job<'a, E> {
     pub(crate) walk: Walk,
-    pub(crate) source: Source<f32>,
+    pub(crate) source: Source<E>,
     /// Values that a tap reads.
     pub(crate) width: usize,
-    pub(crate) gradient: &'a [f32],
+    pub(crate) gradient: &'a [E],
     /// Channels of the output.
     pub(crate) channels: usize,
+}
+
+impl<E> Job<'_, E> {
+    /// Whether taps read whole rows of the window.
+    fn reads_rows(&self) -> bool {
+        self.width != self.source.pitch
+    }
 }
 
 /// Fills `to` with a matrix of `width` x `channels` per tap.
 ///
 /// # Safety
 /// The walk's input has the pixels that it says at the source, and the gradient those of its grid.
-pub(crate) unsafe fn outer_products(isa: Isa, job: &Job<'_>, to: &mut [f32], partial: &mut Buffer<f32>) {
+pub(crate) unsafe fn outer_products<E: Element>(
+    isa: Isa,
+    job: &Job<'_, E>,
+    to: &mut [f32],
+    partial: &mut Buffer<f32>,
+) {
     let pixels = job.walk.grid.pixels();
     let panels = job.channels.div_ceil(isa.panel());
     let taps = job.walk.taps.len();
     let most = (SUMS_BYTES / (job.width * isa.panel() * 4)).max(1);
     let groups = taps.div_ceil(most);
     let each = taps.div_ceil(groups);
-    in_segments(pixels, groups * panels, to, partial, |segment, task, to| {
+    let tasks = groups * panels;
+    in_segments((pixels, segments(pixels, tasks)), tasks, to, partial, |segment, task, to| {
         let (group, panel) = (task / panels, task % panels);
-        f32::run(isa, Task { job, taps: piece(group, each, taps), panel, pixels: segment, to });
+        E::run(isa, Task { job, taps: piece(group, each, taps), panel, pixels: segment, to });
     });
 }
 
@@ -52,26 +68,37 @@ pub(crate) unsafe fn outer_products(isa: Isa, job: &Job<'_>, to: &mut [f32], par
 ///
 /// # Safety
 /// As [`outer_products`].
-pub(crate) unsafe fn depthwise(isa: Isa, job: &Job<'_>, to: &mut [f32], partial: &mut Buffer<f32>) {
-    in_segments(job.walk.grid.pixels(), 1, to, partial, |segment, _, to| {
-        f32::run(isa, DepthwiseTask { job, pixels: segment, to });
+pub(crate) unsafe fn depthwise<E: Element>(
+    isa: Isa,
+    job: &Job<'_, E>,
+    to: &mut [f32],
+    partial: &mut Buffer<f32>,
+) {
+    let pixels = job.walk.grid.pixels();
+    in_segments((pixels, segments(pixels, 1)), 1, to, partial, |segment, _, to| {
+        E::run(isa, DepthwiseTask { job, pixels: segment, to });
     });
 }
 
-/// Runs `tasks` tasks for each segment of the pixels, each segment with sums of its own, and adds these up in order.
+/// Segments of the pixels.
+fn segments(pixels: usize, tasks: usize) -> usize {
+    LEAST_TASKS.div_ceil(tasks).min(pixels.div_ceil(CHUNK))
+}
+
+/// Runs `tasks` tasks for each segment of so many pieces, each segment with sums of its own, and adds these up in order.
 fn in_segments(
-    pixels: usize,
+    (pieces, segments): (usize, usize),
     tasks: usize,
     to: &mut [f32],
     partial: &mut Buffer<f32>,
     run: impl Fn(Range<usize>, usize, Shared<f32>) + Sync + Send,
 ) {
-    let segments = LEAST_TASKS.div_ceil(tasks).min(pixels.div_ceil(CHUNK)).max(1);
-    let size = pixels.div_ceil(segments).max(1);
+    let size = pieces.div_ceil(segments.max(1)).max(1);
+    let segments = pieces.div_ceil(size);
     let len = to.len();
-    if segments == 1 {
+    if segments <= 1 {
         let to = Shared::new(to);
-        for_each_task(tasks, |task| run(0..pixels, task, to));
+        for_each_task(tasks, |task| run(0..pieces, task, to));
         return;
     }
     partial.resize(segments * len);
@@ -80,7 +107,7 @@ fn in_segments(
         let (segment, task) = (task / tasks, task % tasks);
         // SAFETY: each segment has sums of its own.
         let sums = unsafe { Shared::new(sums.slice(segment * len..(segment + 1) * len)) };
-        run(piece(segment, size, pixels), task, sums);
+        run(piece(segment, size, pieces), task, sums);
     });
     let to = Shared::new(to);
     for_each_task(len.div_ceil(REDUCED), |task| {
@@ -95,17 +122,17 @@ fn in_segments(
 }
 
 /// Some taps by a panel of output channels.
-struct Task<'a> {
-    job: &'a Job<'a>,
+struct Task<'a, E> {
+    job: &'a Job<'a, E>,
     taps: Range<usize>,
     panel: usize,
     pixels: Range<usize>,
     to: Shared<f32>,
 }
 
-impl Kernel<f32> for Task<'_> {
+impl<E: Element> Kernel<E> for Task<'_, E> {
     #[inline(always)]
-    unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(self) {
+    unsafe fn run<S: Simd<Stored = E>, const R: usize, const V: usize>(self) {
         let Job { walk, source, width, gradient, channels } = self.job;
         let first = self.panel * V * S::LANES;
         let columns = (channels - first).min(V * S::LANES);
@@ -147,15 +174,15 @@ impl Kernel<f32> for Task<'_> {
 }
 
 /// All taps and channels of some pixels.
-struct DepthwiseTask<'a> {
-    job: &'a Job<'a>,
+struct DepthwiseTask<'a, E> {
+    job: &'a Job<'a, E>,
     pixels: Range<usize>,
     to: Shared<f32>,
 }
 
-impl Kernel<f32> for DepthwiseTask<'_> {
+impl<E: Element> Kernel<E> for DepthwiseTask<'_, E> {
     #[inline(always)]
-    unsafe fn run<S: Simd<Stored = f32>, const R: usize, const V: usize>(self) {
+    unsafe fn run<S: Simd<Stored = E>, const R: usize, const V: usize>(self) {
         let Job { walk, source, gradient, channels, .. } = self.job;
         let taps = walk.taps.len();
         // SAFETY: this task has these sums to itself, a row of channels per tap; pixels lie in the input.
@@ -167,8 +194,8 @@ impl Kernel<f32> for DepthwiseTask<'_> {
                     let Some(input) = walk.input_pixel(place, *tap) else { continue };
                     for channel in (0..*channels).step_by(S::LANES) {
                         let count = S::LANES.min(channels - channel);
-                        let value: S = load_up_to(source.values.add(input * source.pitch + channel), count);
-                        let gradient = load_up_to(gradient.as_ptr().add(pixel * channels + channel), count);
+                        let value: S = read_up_to(source.values.add(input * source.pitch + channel), count);
+                        let gradient = read_up_to(gradient.as_ptr().add(pixel * channels + channel), count);
                         let sum = self.to.get().add(i * channels + channel);
                         store_up_to(value.mul_add(gradient, load_up_to(sum, count)), sum, count);
                     }

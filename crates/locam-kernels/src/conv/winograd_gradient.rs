@@ -2,6 +2,7 @@
 //! become points, each position is a sum over tiles of outer products, and positions become the window's places.
 
 use super::gradient::GradientWorkspace;
+use super::weight_gradient::Job;
 use super::tiles::{Form, POINTS, Tile, TileGrid, TileList};
 use super::transforms::{self, across};
 use super::winograd::{INPUT_TILES, Image, Layout, transform_inputs};
@@ -23,18 +24,25 @@ const PORTION_BYTES: (usize, usize) = (4 << 20, 24 << 20);
 /// Fills `to` with a matrix of input channels x output channels for each place of the window.
 ///
 /// # Safety
-/// The image's values are there.
+/// The job's tensors have the lengths that its shapes ask for.
 pub(crate) unsafe fn to_weight(
     isa: Isa,
-    (image, form): (Image<f32>, Form),
-    output: Extent,
-    gradient: &[f32],
+    job: &Job<'_, f32>,
+    (form, padding): (Form, usize),
     to: &mut [f32],
-    workspace: &mut GradientWorkspace,
+    workspace: &mut GradientWorkspace<f32>,
 ) {
+    let (source, output, gradient) = (job.source, job.walk.output, job.gradient);
+    let image = Image {
+        values: source.values,
+        zeros: source.zeros,
+        extent: job.walk.input,
+        channels: source.pitch,
+        padding: (padding as isize, padding as isize),
+    };
     let grid = TileGrid::new(output, form.taps());
     let rows = form.rows(image.channels);
-    let columns = to.len() / (form.kernel * form.kernel * image.channels);
+    let columns = job.channels;
     let bytes = (2 * POSITIONS * 4 * rows * columns).clamp(PORTION_BYTES.0, PORTION_BYTES.1);
     let most = (bytes / (POSITIONS * 4 * (rows + columns))).max(1);
     let portion = grid.len().div_ceil(grid.len().div_ceil(most).max(1)).max(1);

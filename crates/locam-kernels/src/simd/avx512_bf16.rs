@@ -4,7 +4,7 @@ use crate::Bf16;
 use core::arch::x86_64::{
     __m256bh, __m256i, __m512bh, _mm256_loadu_si256, _mm256_mask_storeu_epi16, _mm256_maskz_loadu_epi16,
     _mm256_storeu_si256, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh,
-    _mm512_dpbf16_ps, _mm512_slli_epi32,
+    _mm512_castpd_ps, _mm512_castps_pd, _mm512_dpbf16_ps, _mm512_or_si512, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
 };
 use core::mem::transmute;
 
@@ -64,6 +64,52 @@ unsafe impl Simd for Bf16x16 {
     #[inline(always)]
     unsafe fn read_words(from: *const Bf16) -> Self {
         unsafe { Self::load(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn pair(first: *const Bf16, second: *const Bf16) -> Self {
+        unsafe {
+            let low = _mm512_cvtepu16_epi32(_mm256_loadu_si256(first.cast()));
+            let high = _mm512_cvtepu16_epi32(_mm256_loadu_si256(second.cast()));
+            let both = _mm512_or_si512(low, _mm512_slli_epi32::<16>(high));
+            Self(F32x16(_mm512_castsi512_ps(both)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_turned(vectors: [Self; 16], to: *mut Bf16, pitch: usize) {
+        unsafe {
+            // Turns blocks of two by two words, then of these, and so on: within lanes of 128 bits, then lanes.
+            let mut two = [_mm512_setzero_ps(); 16];
+            for i in 0..8 {
+                let (a, b) = (vectors[2 * i].0.0, vectors[2 * i + 1].0.0);
+                two[2 * i] = _mm512_unpacklo_ps(a, b);
+                two[2 * i + 1] = _mm512_unpackhi_ps(a, b);
+            }
+            let mut four = [_mm512_setzero_ps(); 16];
+            for i in 0..4 {
+                for half in 0..2 {
+                    let (a, b) = (two[4 * i + half], two[4 * i + 2 + half]);
+                    let (a, b) = (_mm512_castps_pd(a), _mm512_castps_pd(b));
+                    four[4 * i + 2 * half] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+                    four[4 * i + 2 * half + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+                }
+            }
+            // Vector 4 * i + c now has the words c, c + 4, c + 8 and c + 12 of vectors 4 * i and the three that follow.
+            for c in 0..4 {
+                let (a, b) = (four[c], four[4 + c]);
+                let (d, e) = (four[8 + c], four[12 + c]);
+                let (even, odd) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
+                let (even2, odd2) = (_mm512_shuffle_f32x4::<0x88>(d, e), _mm512_shuffle_f32x4::<0xdd>(d, e));
+                let rows = [
+                    _mm512_shuffle_f32x4::<0x88>(even, even2),
+                    _mm512_shuffle_f32x4::<0x88>(odd, odd2),
+                    _mm512_shuffle_f32x4::<0xdd>(even, even2),
+                    _mm512_shuffle_f32x4::<0xdd>(odd, odd2),
+                ];
+                for (i, row) in rows.into_iter().enumerate() {
+                    _mm512_storeu_ps(to.add((4 * i + c) * pitch).cast(), row);
+                }
+            }
+        }
     }
     #[inline(always)]
     unsafe fn dot(self, a: Self, b: Self) -> Self {

@@ -55,6 +55,32 @@ pub(crate) unsafe trait Simd: Copy {
     unsafe fn splat_word(from: *const Self::Stored) -> Self;
     /// `LANES` words.
     unsafe fn read_words(from: *const Self::Stored) -> Self;
+    /// Words of half their size each: `LANES` stored values at one place, and those at another. Only for types of which a word
+    /// has two.
+    #[inline(always)]
+    unsafe fn pair(first: *const Self::Stored, second: *const Self::Stored) -> Self {
+        let mut words = [Self::Stored::default(); 64];
+        for lane in 0..Self::LANES {
+            unsafe {
+                words[2 * lane] = *first.add(lane);
+                words[2 * lane + 1] = *second.add(lane);
+            }
+        }
+        unsafe { Self::read_words(words.as_ptr()) }
+    }
+    /// Writes words of 16 vectors with 16 lanes: the first words of all, then, `pitch` stored values further, the second ones, and
+    /// so on.
+    #[inline(always)]
+    unsafe fn store_turned(vectors: [Self; 16], to: *mut Self::Stored, pitch: usize) {
+        let mut words = [[0.0; 16]; 16];
+        for (words, vector) in words.iter_mut().zip(vectors) {
+            unsafe { vector.store(words.as_mut_ptr()) };
+        }
+        for lane in 0..16 {
+            let turned = words.map(|words| words[lane]);
+            unsafe { to.add(lane * pitch).cast::<[f32; 16]>().write_unaligned(turned) };
+        }
+    }
     /// `self` plus, in each lane, the sum of the products of the values in two words.
     unsafe fn dot(self, a: Self, b: Self) -> Self;
 

@@ -32,11 +32,11 @@ impl<E: Element, K: Sink<E>> Kernel<E> for ByTiles<'_, E, K> {
     #[inline(always)]
     unsafe fn run<S: Simd<Stored = E>, const R: usize, const V: usize>(self) {
         let Self { task, scratch } = self;
-        assert_eq!(task.walk.grid, task.walk.output, "pixels of the grid are those of the output");
         // SAFETY: the input is there, as is the instruction set; rows and weights have the depths that the steps say, and output
         // pixels are the task's own.
         unsafe {
             let rows = TileRows::new::<S, E, K>(&task, scratch);
+            // Where no tap meets an output pixel there are no products, and sums are zeros.
             let (steps, panel_bytes) = (rows.steps.len(), task.weights.panel_bytes());
             let shape = Shape::of(rows.stride);
             let parts = (steps / STEPS_A_PART).clamp(1, MOST_PARTS);
@@ -44,7 +44,8 @@ impl<E: Element, K: Sink<E>> Kernel<E> for ByTiles<'_, E, K> {
             let mut sums = Sums::zeroed();
             let mut done = Done {
                 outputs: &[],
-                first: task.pixels.start,
+                first: task.walk.output_pixel(task.walk.place(task.pixels.start)),
+                step: task.walk.output_step,
                 channel: 0,
                 columns: 1,
                 channels: task.channels,
@@ -70,11 +71,11 @@ impl<E: Element, K: Sink<E>> Kernel<E> for ByTiles<'_, E, K> {
                     columns: shape.columns.min(task.panels.end - panel),
                     depth,
                 };
-                let first = steps - parts;
+                let first = steps.saturating_sub(parts);
                 tiles.add_products(&factors, 0..first);
                 let groups = done.groups();
                 for part in 0..parts {
-                    tiles.add_products(&factors, first + part..first + part + 1);
+                    tiles.add_products(&factors, (first + part).min(steps)..(first + part + 1).min(steps));
                     for group in part * groups / parts..(part + 1) * groups / parts {
                         done.put::<S, E, K>(&sums, group, &mut sink);
                     }
@@ -100,6 +101,8 @@ struct Done<'a> {
     /// Counted from the task's first.
     outputs: &'a [u32],
     first: usize,
+    /// Output pixels from one of the grid to the next.
+    step: usize,
     channel: usize,
     columns: usize,
     channels: usize,
@@ -126,7 +129,7 @@ impl Done<'_> {
         let outputs = &self.outputs[first..][..self.together()];
         let whole = self.channel + self.columns * TILE_COLUMNS <= self.channels
             && outputs[0] != NO_PIXEL
-            && outputs.iter().zip(outputs[0]..).all(|(&output, neighbour)| output == neighbour);
+            && outputs.iter().zip((outputs[0]..).step_by(self.step)).all(|(&output, next)| output == next);
         // SAFETY: the caller's.
         unsafe {
             match self.columns {
@@ -144,7 +147,7 @@ impl Done<'_> {
         sums.0.as_ptr().cast::<f32>().wrapping_add((column * self.outputs.len() + output) * TILE_COLUMNS)
     }
 
-    /// Those of neighbouring pixels and all channels.
+    /// Those of evenly spaced pixels and all channels.
     ///
     /// # Safety
     /// As [`Done::put`].
@@ -156,7 +159,9 @@ impl Done<'_> {
         sink: &mut K,
     ) {
         let pixel = self.first + self.outputs[first] as usize;
-        let at = std::array::from_fn(|i| (pixel + i / COLUMNS, self.channel + i % COLUMNS * TILE_COLUMNS));
+        let at = std::array::from_fn(|i| {
+            (pixel + i / COLUMNS * self.step, self.channel + i % COLUMNS * TILE_COLUMNS)
+        });
         // SAFETY: the caller's.
         unsafe {
             let mut vectors = [S::zero(); VECTORS];

@@ -109,7 +109,7 @@ fn tiled_pieces<E: Element>(walk: &Walk, weights: &Packed<E>, least: usize) -> P
         let bytes = weights.taps * weights.rows * size_of::<E>();
         let even = pixels.div_ceil(least).clamp(TILED_PIXELS.start, TILED_PIXELS.end);
         let block = Shape::LARGE.rows * TILE_ROWS;
-        let size = even.min(TILED_BYTES / bytes).next_multiple_of(block);
+        let size = even.min(TILED_BYTES / bytes.max(1)).next_multiple_of(block);
         return Pieces { size: size.max(block), whole: pixels };
     }
     let image = width * height;

@@ -35,15 +35,14 @@ struct Phase {
 impl Planes {
     /// Planes for pixels of the grid: whole images, or whole rows of one.
     pub(super) fn new(walk: &Walk, pixels: Range<usize>) -> Self {
-        let stride = walk.input_step as isize;
-        let shifts = || walk.taps.iter().map(|&tap| shift(tap, stride));
+        let shifts = || walk.taps.iter().map(|tap| tap.shift(walk.input_step));
         let along =
             |of: fn(Tap) -> isize| (shifts().map(of).min().unwrap_or(0), shifts().map(of).max().unwrap_or(0));
         let ((low_y, high_y), (low_x, high_x)) = (along(|shift| shift.y), along(|shift| shift.x));
         let (first, end) = (low_x.max(0) as usize, (walk.grid.width as isize + high_x).max(0) as usize);
         let mut phases: Vec<Phase> = Vec::new();
-        for &tap in &walk.taps {
-            let of_tap = phase(tap, stride);
+        for tap in &walk.taps {
+            let of_tap = tap.phase(walk.input_step);
             if phases.iter().all(|phase| phase.first != of_tap) {
                 let there = walk.input.width.saturating_sub(of_tap.x as usize).div_ceil(walk.input_step);
                 phases.push(Phase { first: of_tap, columns: there.min(end).saturating_sub(first) });
@@ -89,7 +88,7 @@ impl Planes {
     /// # Panics
     /// If it is not one of the walk.
     pub(super) fn offset(&self, tap: Tap) -> usize {
-        let (shift, first) = (shift(tap, self.stride as isize), phase(tap, self.stride as isize));
+        let (shift, first) = (tap.shift(self.stride), tap.phase(self.stride));
         let plane = self.phases.iter().position(|phase| phase.first == first).expect("planes of all taps");
         let (y, x) = ((shift.y - self.low.y) as usize, (shift.x - self.low.x) as usize);
         plane * self.plane() + y * self.row() + x
@@ -139,15 +138,6 @@ impl Planes {
             }
         }
     }
-}
-
-/// Pixels of a plane from a pixel to what a tap reads.
-fn shift(tap: Tap, stride: isize) -> Tap {
-    Tap { y: tap.y.div_euclid(stride), x: tap.x.div_euclid(stride) }
-}
-
-fn phase(tap: Tap, stride: isize) -> Tap {
-    Tap { y: tap.y.rem_euclid(stride), x: tap.x.rem_euclid(stride) }
 }
 
 /// Copies the values of a depth of `columns` pixels, which are `step` values apart.

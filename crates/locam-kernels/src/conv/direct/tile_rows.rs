@@ -6,7 +6,7 @@ use super::planes::Planes;
 use crate::Element;
 use crate::amx::{Depths, TILE_DEPTH, TILE_ROWS};
 use crate::simd::Simd;
-use crate::walk::Walk;
+use crate::walk::{Place, Walk};
 
 /// The output of rows whose sums are dropped.
 pub(super) const NO_PIXEL: u32 = u32::MAX;
@@ -35,7 +35,7 @@ pub(super) struct TileRows {
     pub(super) stride: usize,
     /// Bytes from a row's beginning to what it reads of each depth and tap.
     pub(super) steps: Vec<isize>,
-    /// Per row of each tile its output pixel, counted from the task's first one, or [`NO_PIXEL`].
+    /// Per row of each tile its pixel of the output, counted from the task's first one, or [`NO_PIXEL`].
     pub(super) outputs: Vec<u32>,
 }
 
@@ -88,6 +88,7 @@ impl TileRows {
             .starts()
             .flat_map(|start| taps.iter().map(move |offset| offset * pitch as isize + start as isize));
         let mut rows = Self::empty(task, walk.input_step * pitch, steps);
+        let first = walk.output_pixel(walk.place(task.pixels.start));
         let mut pixel = task.pixels.start;
         while pixel < task.pixels.end {
             let at = pixel % line;
@@ -95,9 +96,12 @@ impl TileRows {
             let count = (TILE_ROWS - skipped).min(task.pixels.end - pixel);
             let origin = walk.origin(walk.place(pixel - skipped));
             rows.firsts.push(task.source.values.wrapping_offset(origin * pitch as isize).cast());
-            let output = (pixel - task.pixels.start) as u32;
             rows.outputs.extend(std::iter::repeat_n(NO_PIXEL, skipped));
-            rows.outputs.extend(output..output + count as u32);
+            let mut place = walk.place(pixel);
+            for _ in 0..count {
+                rows.outputs.push((walk.output_pixel(place) - first) as u32);
+                place = walk.next(place);
+            }
             rows.outputs.extend(std::iter::repeat_n(NO_PIXEL, TILE_ROWS - skipped - count));
             pixel += count;
         }
@@ -117,12 +121,12 @@ impl TileRows {
         let steps =
             depths.flat_map(|depth| taps.iter().map(move |tap| ((depth + tap) * TILE_DEPTH) as isize));
         let mut rows = Self::empty(task, TILE_DEPTH, steps);
-        let grid = walk.grid;
-        for row in 0..planes.rows.len() {
-            for image in 0..planes.images.len() {
-                let first = ((image * grid.height + row) * grid.width) as u32;
-                rows.outputs.extend(first..first + grid.width as u32);
-                rows.outputs.extend(std::iter::repeat_n(NO_PIXEL, planes.width - grid.width));
+        let first = walk.output_pixel(walk.place(task.pixels.start));
+        for y in planes.rows.clone() {
+            for image in planes.images.clone() {
+                let begin = (walk.output_pixel(Place { image, y, x: 0 }) - first) as u32;
+                rows.outputs.extend((begin..).step_by(walk.output_step).take(walk.grid.width));
+                rows.outputs.extend(std::iter::repeat_n(NO_PIXEL, planes.width - walk.grid.width));
             }
         }
         while rows.outputs.last() == Some(&NO_PIXEL) {
