@@ -44,7 +44,7 @@ fn check(isa: Isa, params: ConvParams, extent: Extent, algorithm: Algorithm) {
     let gradient = random_values(outputs, 3);
     let (to_input, to_weight) = naive_convolution_gradients(params, extent, &input, &weight, &gradient);
 
-    let mut gradients = ConvGradients::new(isa, params, algorithm).unwrap();
+    let mut gradients = ConvGradients::<f32>::new(isa, params, algorithm).unwrap();
     gradients.set_weight(&reorder_weight(params, &weight)).unwrap();
     let mut workspace = GradientWorkspace::default();
     let mut found = vec![7.0; params.weight_len()];
@@ -121,7 +121,7 @@ fn no_images_have_gradients_of_zero() {
                 padding: 1,
                 groups,
             };
-            let mut gradients = ConvGradients::new(isa, params, algorithm).unwrap();
+            let mut gradients = ConvGradients::<f32>::new(isa, params, algorithm).unwrap();
             gradients.set_weight(&vec![1.0; params.weight_len()]).unwrap();
             let mut workspace = GradientWorkspace::default();
             let mut found = vec![7.0; params.weight_len()];
@@ -143,12 +143,12 @@ fn no_images_have_gradients_of_zero() {
 #[should_panic(expected = "an algorithm of their own")]
 fn a_depthwise_convolution_has_no_gradients_by_matrix_products() {
     let params = ConvParams { channels_in: 4, channels_out: 4, kernel: 3, stride: 1, padding: 1, groups: 4 };
-    let _ = ConvGradients::new(Isa::PORTABLE, params, Algorithm::Direct);
+    let _ = ConvGradients::<f32>::new(Isa::PORTABLE, params, Algorithm::Direct);
 }
 
 #[test]
 #[should_panic(expected = "Winograd's algorithm does not take")]
 fn winograd_has_no_gradients_of_other_windows() {
     let params = ConvParams { channels_in: 4, channels_out: 4, kernel: 5, stride: 1, padding: 1, groups: 1 };
-    let _ = ConvGradients::new(Isa::PORTABLE, params, Algorithm::Winograd);
+    let _ = ConvGradients::<f32>::new(Isa::PORTABLE, params, Algorithm::Winograd);
 }

@@ -5,32 +5,32 @@ use crate::trainer::Value;
 use locam_arch::{Graph, NodeId};
 use locam_infer::InferError;
 use locam_kernels::{
-    Activation, Buffer, Extent, GradientOf, GradientWorkspace, InputGradient, Isa, KernelError, Statistics,
+    Activation, Buffer, Element, Extent, GradientOf, GradientWorkspace, InputGradient, Isa, KernelError, Statistics,
     add_assign, carry_gradient, copy_channels, max_pool_gradient,
 };
 use std::rc::Rc;
 
 /// The way back through the layers. A value's gradient is complete when every layer that reads the value has added to
 /// it, and has then been carried through what the value was made by, up to the convolution's own output.
-pub(crate) struct Backward<'a> {
+pub(crate) struct Backward<'a, E> {
     pub(crate) isa: Isa,
     pub(crate) graph: &'a Graph,
     pub(crate) parameters: &'a mut Parameters,
-    pub(crate) images: (Extent, &'a Buffer<f32>),
-    pub(crate) values: &'a [Value],
+    pub(crate) images: (Extent, &'a Buffer<E>),
+    pub(crate) values: &'a [Value<E>],
     /// Per value whether no layer before it is trained, so that nobody asks for its gradient.
     pub(crate) frozen: &'a [bool],
     /// Per value its gradient so far.
-    pub(crate) pending: Vec<Option<Rc<Buffer<f32>>>>,
+    pub(crate) pending: Vec<Option<Rc<Buffer<E>>>>,
     /// Per value how many readers have not yet added to its gradient.
     pub(crate) readers: Vec<usize>,
-    pub(crate) pool: &'a mut Pool,
-    pub(crate) workspace: &'a mut GradientWorkspace,
+    pub(crate) pool: &'a mut Pool<E>,
+    pub(crate) workspace: &'a mut GradientWorkspace<E>,
 }
 
-impl Backward<'_> {
+impl<E: Element> Backward<'_, E> {
     /// Carries the gradient of a layer's output to its input and its parameters. `makers` are the layers before it.
-    pub(crate) fn layer(&mut self, layer: &mut Layer, makers: &mut [Layer]) -> Result<(), InferError> {
+    pub(crate) fn layer(&mut self, layer: &mut Layer<E>, makers: &mut [Layer<E>]) -> Result<(), InferError> {
         let gradient = self.pending[layer.output.0].take().expect("a later layer read the value");
         match &mut layer.work {
             LayerWork::Conv(conv) => self.conv(conv, layer.input, &gradient, &layer.sums, makers)?,
@@ -59,11 +59,11 @@ impl Backward<'_> {
 
     fn conv(
         &mut self,
-        layer: &mut ConvLayer,
+        layer: &mut ConvLayer<E>,
         input: NodeId,
-        gradient: &Rc<Buffer<f32>>,
+        gradient: &Rc<Buffer<E>>,
         sums: &Statistics,
-        makers: &mut [Layer],
+        makers: &mut [Layer<E>],
     ) -> Result<(), InferError> {
         if let Some(residual) = layer.residual {
             self.add(residual, Rc::clone(gradient), makers)?;
@@ -85,7 +85,7 @@ impl Backward<'_> {
                 Rc::new(before)
             }
         };
-        let (extent, from): (Extent, &[f32]) = if input == NodeId(0) {
+        let (extent, from): (Extent, &[E]) = if input == NodeId(0) {
             (self.images.0, self.images.1)
         } else {
             (self.values[input.0].extent, &self.values[input.0].buffer)
@@ -104,8 +104,8 @@ impl Backward<'_> {
     fn write(
         &mut self,
         input: NodeId,
-        makers: &mut [Layer],
-        write: impl FnOnce(&Value, InputGradient<'_>, &mut GradientWorkspace) -> Result<(), KernelError>,
+        makers: &mut [Layer<E>],
+        write: impl FnOnce(&Value<E>, InputGradient<'_, E>, &mut GradientWorkspace<E>) -> Result<(), KernelError>,
     ) -> Result<(), InferError> {
         if self.frozen[input.0] {
             return Ok(());
@@ -133,8 +133,8 @@ impl Backward<'_> {
     pub(crate) fn add(
         &mut self,
         value: NodeId,
-        gradient: Rc<Buffer<f32>>,
-        makers: &mut [Layer],
+        gradient: Rc<Buffer<E>>,
+        makers: &mut [Layer<E>],
     ) -> Result<(), InferError> {
         if self.frozen[value.0] {
             self.pool.give(gradient);
@@ -170,12 +170,12 @@ impl Backward<'_> {
     }
 }
 
-fn maker_of(value: NodeId, makers: &mut [Layer]) -> Option<&mut Layer> {
+fn maker_of<E>(value: NodeId, makers: &mut [Layer<E>]) -> Option<&mut Layer<E>> {
     makers.iter_mut().find(|layer| layer.output == value)
 }
 
 /// What a value's gradient is carried through before it reaches the convolution that made the value.
-fn made_by<'a>(work: &'a LayerWork, value: &'a Value) -> GradientOf<'a> {
+fn made_by<'a, E: Element>(work: &'a LayerWork<E>, value: &'a Value<E>) -> GradientOf<'a, E> {
     let LayerWork::Conv(conv) = work else { return GradientOf::default() };
     let rectified = match conv.activation {
         Activation::None => None,

@@ -3,22 +3,22 @@ use crate::parameters::Parameters;
 use crate::trainer::Value;
 use locam_arch::{Graph, NodeId};
 use locam_infer::InferError;
-use locam_kernels::{Buffer, Extent, Isa, Output, copy_channels, max_pool_with_places};
+use locam_kernels::{Buffer, Element, Extent, Isa, Output, copy_channels, max_pool_with_places};
 
 /// What the way forward reads and writes.
-pub(crate) struct Forward<'a> {
+pub(crate) struct Forward<'a, E> {
     pub(crate) isa: Isa,
     pub(crate) graph: &'a Graph,
     pub(crate) parameters: &'a Parameters,
     /// The extent of the images, and themselves with padding around them.
-    pub(crate) images: (Extent, &'a Buffer<f32>),
-    pub(crate) values: &'a mut [Value],
-    pub(crate) workspace: &'a mut Buffer<f32>,
+    pub(crate) images: (Extent, &'a Buffer<E>),
+    pub(crate) values: &'a mut [Value<E>],
+    pub(crate) workspace: &'a mut Buffer<E>,
 }
 
-impl Forward<'_> {
+impl<E: Element> Forward<'_, E> {
     /// Computes a layer's output.
-    pub(crate) fn layer(&mut self, layer: &mut Layer) -> Result<(), InferError> {
+    pub(crate) fn layer(&mut self, layer: &mut Layer<E>) -> Result<(), InferError> {
         let input = self.values[layer.input.0].extent;
         let extent = match &layer.work {
             LayerWork::Conv(conv) => {
@@ -58,20 +58,20 @@ impl Forward<'_> {
 
     fn conv(
         &mut self,
-        layer: &mut ConvLayer,
+        layer: &mut ConvLayer<E>,
         frozen: bool,
         input: NodeId,
         extent: Extent,
-        output: &mut Buffer<f32>,
+        output: &mut Buffer<E>,
     ) -> Result<(), InferError> {
         let channels = layer.params().channels_out;
-        let (read, from): (Extent, &[f32]) = if input == NodeId(0) {
+        let (read, from): (Extent, &[E]) = if input == NodeId(0) {
             (self.images.0, self.images.1)
         } else {
             (self.values[input.0].extent, &self.values[input.0].buffer)
         };
         let bias = layer.bias.map(|bias| self.parameters.values(bias));
-        let residual: Option<&[f32]> = layer.residual.map(|value| &*self.values[value.0].buffer);
+        let residual: Option<&[E]> = layer.residual.map(|value| &*self.values[value.0].buffer);
         let Some(norm) = &mut layer.norm else {
             let plain = Output::plain(output, channels);
             let to = Output { bias, residual, activation: layer.activation, ..plain };

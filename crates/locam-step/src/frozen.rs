@@ -3,25 +3,25 @@ use crate::loss::Targets;
 use crate::trainer::{Outcome, Trainer, Value};
 use locam_arch::NodeId;
 use locam_infer::{Images, InferError};
-use locam_kernels::Extent;
+use locam_kernels::{Element, Extent};
 
 /// What the frozen layers make of one image for those that are trained. It is the same in every step, so that it can be kept.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FrozenOutput {
+pub struct FrozenOutput<E> {
     height: usize,
     width: usize,
     /// Rows, columns, channels.
-    values: Box<[f32]>,
+    values: Box<[E]>,
 }
 
-impl FrozenOutput {
+impl<E: Element> FrozenOutput<E> {
     /// The memory that it takes.
     pub fn bytes(&self) -> usize {
         size_of_val(&*self.values)
     }
 }
 
-impl Trainer {
+impl<E: Element> Trainer<E> {
     /// Whether there are frozen layers, and what they make reaches the others through one value alone, as it does behind each
     /// module of a network. Then steps can begin there.
     pub fn can_begin_behind_frozen(&self) -> bool {
@@ -35,7 +35,7 @@ impl Trainer {
     ///
     /// # Panics
     /// If steps can't begin behind them.
-    pub fn frozen_outputs(&mut self, images: Images<'_>) -> Result<Vec<FrozenOutput>, InferError> {
+    pub fn frozen_outputs(&mut self, images: Images<'_>) -> Result<Vec<FrozenOutput<E>>, InferError> {
         images.check()?;
         let boundary = self.boundary().expect("one value behind frozen layers");
         rayon::scope(|_| {
@@ -44,7 +44,7 @@ impl Trainer {
         })?;
         let Value { buffer, extent, channels } = &self.values[boundary.0];
         let Extent { height, width, .. } = *extent;
-        let output = |values: &[f32]| FrozenOutput { height, width, values: values.into() };
+        let output = |values: &[E]| FrozenOutput { height, width, values: values.into() };
         Ok(buffer.chunks_exact(height * width * channels).map(output).collect())
     }
 
@@ -58,7 +58,7 @@ impl Trainer {
     /// another number of images or classes.
     pub fn step_behind_frozen(
         &mut self,
-        outputs: &[&FrozenOutput],
+        outputs: &[&FrozenOutput<E>],
         targets: &Targets,
         learning_rate: f64,
     ) -> Result<Outcome, InferError> {

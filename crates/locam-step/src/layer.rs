@@ -2,14 +2,14 @@ use crate::parameters::{ParameterId, Parameters};
 use locam_arch::{Conv, Graph, NodeId, Pool, StateDict, TensorValue};
 use locam_infer::{InferError, Stage, Work, conv_params, tensor};
 use locam_kernels::{
-    Activation, Algorithm, BatchNorm, Buffer, ConvGradients, ConvParams, Convolution, Isa, NormGradient,
+    Activation, Algorithm, BatchNorm, Buffer, ConvGradients, ConvParams, Convolution, Element, Isa, NormGradient,
     PoolParams, Statistics,
 };
 
 /// A stage with its parameters and what it keeps from the way forward for the way back.
 #[derive(Debug)]
-pub(crate) struct Layer {
-    pub(crate) work: LayerWork,
+pub(crate) struct Layer<E> {
+    pub(crate) work: LayerWork<E>,
     pub(crate) input: NodeId,
     pub(crate) output: NodeId,
     /// Whether it stays as it is, as do all layers before it: it gets no gradient, and batch normalisation uses its
@@ -20,19 +20,19 @@ pub(crate) struct Layer {
 }
 
 #[derive(Debug)]
-pub(crate) enum LayerWork {
-    Conv(Box<ConvLayer>),
-    MaxPool { params: PoolParams, places: Buffer<f32> },
+pub(crate) enum LayerWork<E> {
+    Conv(Box<ConvLayer<E>>),
+    MaxPool { params: PoolParams, places: Buffer<E> },
     Concat(Vec<NodeId>),
 }
 
 #[derive(Debug)]
-pub(crate) struct ConvLayer {
-    pub(crate) conv: Convolution<f32>,
-    pub(crate) gradients: ConvGradients,
+pub(crate) struct ConvLayer<E> {
+    pub(crate) conv: Convolution<E>,
+    pub(crate) gradients: ConvGradients<E>,
     pub(crate) weight: ParameterId,
     pub(crate) bias: Option<ParameterId>,
-    pub(crate) norm: Option<NormLayer>,
+    pub(crate) norm: Option<NormLayer<E>>,
     pub(crate) residual: Option<NodeId>,
     pub(crate) activation: Activation,
     /// Zeros per channel.
@@ -40,7 +40,7 @@ pub(crate) struct ConvLayer {
 }
 
 #[derive(Debug)]
-pub(crate) struct NormLayer {
+pub(crate) struct NormLayer<E> {
     key: String,
     pub(crate) weight: ParameterId,
     pub(crate) bias: ParameterId,
@@ -49,11 +49,11 @@ pub(crate) struct NormLayer {
     pub(crate) norm: BatchNorm,
     pub(crate) gradient: NormGradient,
     /// The convolution's output.
-    pub(crate) before: Buffer<f32>,
+    pub(crate) before: Buffer<E>,
     pub(crate) statistics: Statistics,
 }
 
-impl Layer {
+impl<E: Element> Layer<E> {
     pub(crate) fn new(
         isa: Isa,
         stage: &Stage,
@@ -93,7 +93,7 @@ impl Layer {
     }
 }
 
-impl ConvLayer {
+impl<E: Element> ConvLayer<E> {
     fn new(
         isa: Isa,
         conv: &Conv,
@@ -103,9 +103,9 @@ impl ConvLayer {
     ) -> Result<Self, InferError> {
         let params = conv_params(conv);
         let algorithm = if reads_images {
-            Algorithm::best_padded::<f32>(params)
+            Algorithm::best_padded::<E>(params)
         } else {
-            Algorithm::best::<f32>(isa, params)
+            Algorithm::best::<E>(isa, params)
         };
         let key = format!("{}.weight", conv.key);
         let weight = parameters.add(state, key, &conv.weight_shape(), Some(params))?;
@@ -151,7 +151,7 @@ impl ConvLayer {
     }
 }
 
-impl NormLayer {
+impl<E: Element> NormLayer<E> {
     fn new(
         key: &str,
         channels: usize,

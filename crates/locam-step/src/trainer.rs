@@ -7,13 +7,13 @@ use crate::parameters::{ParameterId, Parameters};
 use crate::pool::Pool;
 use locam_arch::{Graph, NodeId, StateDict};
 use locam_infer::{Images, InferError, stages};
-use locam_kernels::{Buffer, Extent, GradientWorkspace, Isa, global_mean};
+use locam_kernels::{Buffer, Element, Extent, GradientWorkspace, Isa, global_mean};
 use std::rc::Rc;
 
 /// A value of the graph for the current batch.
 #[derive(Debug)]
-pub(crate) struct Value {
-    pub(crate) buffer: Buffer<f32>,
+pub(crate) struct Value<E> {
+    pub(crate) buffer: Buffer<E>,
     pub(crate) extent: Extent,
     pub(crate) channels: usize,
 }
@@ -27,33 +27,34 @@ pub struct Outcome {
     pub logits: Vec<Vec<f32>>,
 }
 
-/// A network while it is trained on the CPU.
+/// A network while it is trained on the CPU. Maps and their gradients are stored as `E`; weights, their gradients and all sums
+/// are `f32`.
 #[derive(Debug)]
-pub struct Trainer {
+pub struct Trainer<E> {
     isa: Isa,
     pub(crate) graph: Graph,
-    pub(crate) layers: Vec<Layer>,
+    pub(crate) layers: Vec<Layer<E>>,
     parameters: Parameters,
     head_weight: ParameterId,
     head_bias: ParameterId,
     optimizer: Optimizer,
     state: OptimizerState,
-    images: Buffer<f32>,
-    pub(crate) values: Vec<Value>,
+    images: Buffer<E>,
+    pub(crate) values: Vec<Value<E>>,
     /// Per value whether no layer before it is trained.
     pub(crate) frozen: Vec<bool>,
-    workspace: Buffer<f32>,
-    gradient_workspace: GradientWorkspace,
-    pool: Pool,
+    workspace: Buffer<E>,
+    gradient_workspace: GradientWorkspace<E>,
+    pool: Pool<E>,
 }
 
-impl Trainer {
+impl<E: Element> Trainer<E> {
     /// Takes up the tensors of a network whose head tells `classes` classes apart, for the best instruction set here
     /// (or the one that `LOCAM_ISA` names).
     ///
     /// # Errors
     /// [`InferError::Weight`] where a tensor is missing or has another shape, [`InferError::Kernel`] where
-    /// `LOCAM_ISA` names no instruction set of this CPU.
+    /// `LOCAM_ISA` names no instruction set of this CPU, or there are no kernels on `E` for it.
     pub fn new(
         graph: &Graph,
         state: &StateDict,
@@ -217,7 +218,7 @@ impl Trainer {
     pub(crate) fn forward(
         &mut self,
         images: Extent,
-        runs: impl Fn(&Layer) -> bool,
+        runs: impl Fn(&Layer<E>) -> bool,
     ) -> Result<(), InferError> {
         let mut forward = Forward {
             isa: self.isa,
@@ -238,7 +239,7 @@ impl Trainer {
         let features = &self.values[self.graph.nodes().len() - 1];
         let channels = features.channels;
         let mut means = vec![0.0; extent.batch * channels];
-        global_mean::<f32>(extent, channels, &features.buffer, &mut means)?;
+        global_mean::<E>(extent, channels, &features.buffer, &mut means)?;
         let (weight, bias) =
             (self.parameters.values(self.head_weight), self.parameters.values(self.head_bias));
         let logit = |means: &[f32], class: usize| {
@@ -286,7 +287,7 @@ impl Trainer {
     }
 
     /// Fills the gradients of the head's parameters and gives the one to the last feature maps.
-    fn head_gradients(&mut self, extent: Extent, means: &[f32], to_logits: &[f32]) -> Buffer<f32> {
+    fn head_gradients(&mut self, extent: Extent, means: &[f32], to_logits: &[f32]) -> Buffer<E> {
         let channels = self.graph.head().in_features;
         let classes = to_logits.len() / extent.batch;
         let pixels = extent.height * extent.width;
@@ -304,21 +305,23 @@ impl Trainer {
         let mut to_features = self.pool.take(extent.pixels() * channels);
         let weight = self.parameters.values(self.head_weight);
         let images = to_features.chunks_exact_mut(pixels * channels);
+        let mut sums = vec![0.0; channels];
         for (image, row) in images.zip(to_logits.chunks_exact(classes)) {
-            let (first, others) = image.split_at_mut(channels);
-            first.fill(0.0);
+            sums.fill(0.0);
             for (weights, &value) in weight.chunks_exact(channels).zip(row) {
                 let share = value / pixels as f32;
-                first.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += share * weight);
+                sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += share * weight);
             }
-            others.chunks_exact_mut(channels).for_each(|pixel| pixel.copy_from_slice(first));
+            for pixel in image.chunks_exact_mut(channels) {
+                pixel.iter_mut().zip(&sums).for_each(|(value, &sum)| *value = E::from_f32(sum));
+            }
         }
         to_features
     }
 }
 
 /// Per value how many layers read it; the head reads the last one.
-fn readers(layers: &[Layer], values: usize, last: NodeId) -> Vec<usize> {
+fn readers<E: Element>(layers: &[Layer<E>], values: usize, last: NodeId) -> Vec<usize> {
     let mut readers = vec![0; values];
     readers[last.0] += 1;
     for value in layers.iter().flat_map(Layer::inputs) {
