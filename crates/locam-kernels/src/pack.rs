@@ -1,5 +1,7 @@
 use crate::amx::{Depths, TILE_COLUMNS};
+use crate::isa::Kernel;
 use crate::parallel::{Shared, for_each_task};
+use crate::simd::{Simd, load_up_to};
 use crate::{Buffer, Element, Isa};
 
 /// Weights in the order in which a matrix product reads them: panel by panel of output channels, in a panel tap by
@@ -34,7 +36,7 @@ impl<E: Element> Packed<E> {
         self.rows = rows;
         self.taps = places.len();
         if isa.has_tiles_of::<E>() {
-            self.fill_tiles(weights, places, columns);
+            self.fill_tiles(isa, weights, places, columns);
             return;
         }
         self.width = isa.panel();
@@ -61,7 +63,7 @@ impl<E: Element> Packed<E> {
         });
     }
 
-    fn fill_tiles(&mut self, weights: &[f32], places: &[usize], columns: usize) {
+    fn fill_tiles(&mut self, isa: Isa, weights: &[f32], places: &[usize], columns: usize) {
         let (rows, taps) = (self.rows, self.taps);
         let depths = Depths::new(rows);
         let (size, order) = (depths.size(), depths.order().collect::<Vec<_>>());
@@ -79,11 +81,10 @@ impl<E: Element> Packed<E> {
             let packed = unsafe { values.slice(task * taps * step..(task + 1) * taps * step) };
             for (tile, place) in packed.chunks_exact_mut(step).zip(places) {
                 let matrix = &weights[place * rows * columns..][..rows * columns];
-                for (number, row) in order[depth * size..][..size].iter().enumerate() {
-                    let source = row.map_or(&[][..], |row| &matrix[row * columns + first..][..there]);
-                    let pairs = &mut tile[number / 2 * 2 * TILE_COLUMNS..][..2 * TILE_COLUMNS];
-                    write_padded(source, pairs.iter_mut().skip(number % 2).step_by(2));
-                }
+                let row = |row: &Option<usize>| row.map_or(&[][..], |row| &matrix[row * columns + first..][..there]);
+                let (pairs, rows) = (tile.chunks_exact_mut(2 * TILE_COLUMNS), order[depth * size..][..size].chunks_exact(2));
+                let pairs = pairs.zip(rows).map(|(pair, rows)| (pair, [row(&rows[0]), row(&rows[1])]));
+                E::run(isa, WritePairs(pairs));
             }
         });
     }
@@ -109,6 +110,28 @@ impl<E: Element> Packed<E> {
     /// Bytes that are held.
     pub(crate) fn bytes(&self) -> usize {
         self.values.bytes()
+    }
+}
+
+/// Writes pairs of rows, of which each has as many values as a tile has columns, or fewer.
+struct WritePairs<I>(I);
+
+impl<'a, E: Element, I: Iterator<Item = (&'a mut [E], [&'a [f32]; 2])>> Kernel<E> for WritePairs<I> {
+    #[inline(always)]
+    unsafe fn run<S: Simd<Stored = E>, const R: usize, const V: usize>(self) {
+        let mut rounded = [[E::default(); TILE_COLUMNS]; 2];
+        for (pair, rows) in self.0 {
+            assert!(pair.len() == 2 * TILE_COLUMNS && rows.iter().all(|row| row.len() <= TILE_COLUMNS));
+            // SAFETY: the caller has the instruction set, whose vectors have a word for each column of a tile; rows have so many
+            // values.
+            unsafe {
+                for (rounded, row) in rounded.iter_mut().zip(rows) {
+                    let values: S = load_up_to(row.as_ptr(), row.len());
+                    values.write(rounded.as_mut_ptr());
+                }
+                S::pair(rounded[0].as_ptr(), rounded[1].as_ptr()).store(pair.as_mut_ptr().cast());
+            }
+        }
     }
 }
 
