@@ -50,6 +50,7 @@ fn lay_settings_over(config: &mut TrainConfig, flags: &SettingArgs) -> Result<()
     set(&mut config.seed, flags.seed);
     set(&mut config.workers, flags.workers);
     set(&mut config.device, flags.device.clone());
+    set(&mut config.precision, flags.precision.as_deref().map(parse).transpose()?);
     set(&mut config.val_fraction, flags.val_fraction);
     set(&mut config.test_fraction, flags.test_fraction);
     Ok(())

@@ -95,7 +95,9 @@ impl Element for f32 {
         // SAFETY: the caller's.
         unsafe {
             match winograd {
-                Some((form, padding)) => winograd_gradient::to_weight(isa, job, (form, padding), to, workspace),
+                Some((form, padding)) => {
+                    winograd_gradient::to_weight(isa, job, (form, padding), to, workspace);
+                }
                 None => weight_gradient::outer_products(isa, job, to, &mut workspace.sums),
             }
         }

@@ -1,5 +1,5 @@
 use crate::simd::{Simd, portable::Array4};
-use crate::{Element, KernelError};
+use crate::{Bf16, Element, KernelError};
 use std::fmt;
 use std::str::FromStr;
 
@@ -52,6 +52,11 @@ impl Isa {
     /// Whether kernels on [`Bf16`](crate::Bf16) run here.
     pub fn has_bf16(self) -> bool {
         matches!(self.0, Name::Amx | Name::Avx512Bf16)
+    }
+
+    /// Whether matrix products in bfloat16 are those of tiles (Intel's AMX): several times as many a second as by vectors.
+    pub fn has_tiles(self) -> bool {
+        self.has_tiles_of::<Bf16>()
     }
 
     /// Whether matrix products of stored values of this type are those of tiles ([`crate::amx`]).

@@ -81,8 +81,11 @@ impl<E: Element> Packed<E> {
             let packed = unsafe { values.slice(task * taps * step..(task + 1) * taps * step) };
             for (tile, place) in packed.chunks_exact_mut(step).zip(places) {
                 let matrix = &weights[place * rows * columns..][..rows * columns];
-                let row = |row: &Option<usize>| row.map_or(&[][..], |row| &matrix[row * columns + first..][..there]);
-                let (pairs, rows) = (tile.chunks_exact_mut(2 * TILE_COLUMNS), order[depth * size..][..size].chunks_exact(2));
+                let row = |row: &Option<usize>| {
+                    row.map_or(&[][..], |row| &matrix[row * columns + first..][..there])
+                };
+                let (pairs, rows) =
+                    (tile.chunks_exact_mut(2 * TILE_COLUMNS), order[depth * size..][..size].chunks_exact(2));
                 let pairs = pairs.zip(rows).map(|(pair, rows)| (pair, [row(&rows[0]), row(&rows[1])]));
                 E::run(isa, WritePairs(pairs));
             }

@@ -204,11 +204,7 @@ pub fn global_mean<E: Element>(
 ///
 /// # Panics
 /// If the tensors do not have as many pixels, or the channels do not fit into a pixel.
-pub fn copy_channels<E: Element>(
-    from: (&[E], usize, usize),
-    to: (&mut [E], usize, usize),
-    channels: usize,
-) {
+pub fn copy_channels<E: Element>(from: (&[E], usize, usize), to: (&mut [E], usize, usize), channels: usize) {
     let ((from, from_pitch, from_offset), (to, to_pitch, to_offset)) = (from, to);
     assert_eq!(from.len() / from_pitch, to.len() / to_pitch, "as many pixels");
     let fit = |pitch: usize, offset| pitch.checked_sub(offset).is_some_and(|left| channels <= left);

@@ -93,7 +93,7 @@ fn check_carried(
     channels: usize,
     rectified: &[f32],
     gradient: &[f64],
-    write: impl FnOnce(InputGradient<'_>),
+    write: impl FnOnce(InputGradient<'_, f32>),
 ) {
     let (addend, from) = (random_values(gradient.len(), 3), random_values(gradient.len(), 4));
     let mean = random_values(channels, 5);

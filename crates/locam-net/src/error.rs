@@ -1,5 +1,6 @@
 use locam_arch::ArchError;
 use locam_infer::InferError;
+use locam_infer::Precision;
 use std::{fmt, io, path::PathBuf};
 
 /// A tensor whose shape in a file is not the network's.
@@ -101,6 +102,13 @@ pub enum NetError {
     /// A device that is not there or not built in.
     #[error("{0}")]
     Device(String),
+}
+
+impl NetError {
+    /// For a precision that no device but the CPU has.
+    pub fn cpu_only(precision: Precision) -> Self {
+        Self::Device(format!("the precision {precision} is for the CPU; use f32, or the device cpu"))
+    }
 }
 
 /// At most this many names of a list are shown; a file for another network can differ in hundreds.

@@ -62,10 +62,7 @@ impl Predictor {
         let (graph, classes) = (arch.graph().finer(steps), model.spec.classes.len());
         let engine = match compute {
             Compute::Cpu => Engine::Cpu(Plan::new(&graph, &model.weights, precision)?),
-            Compute::Burn(_) if precision != Precision::F32 => {
-                let reason = format!("the precision {precision} is for the CPU; use f32, or the device cpu");
-                return Err(NetError::Device(reason));
-            }
+            Compute::Burn(_) if precision != Precision::F32 => return Err(NetError::cpu_only(precision)),
             Compute::Burn(device) => {
                 let network = Network::from_state(arch, classes, &model.weights, device)?;
                 Engine::Burn(Blocks { network: Mutex::new(network.finer(steps)), side: block_side(&graph) })

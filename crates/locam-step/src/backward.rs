@@ -5,8 +5,8 @@ use crate::trainer::Value;
 use locam_arch::{Graph, NodeId};
 use locam_infer::InferError;
 use locam_kernels::{
-    Activation, Buffer, Element, Extent, GradientOf, GradientWorkspace, InputGradient, Isa, KernelError, Statistics,
-    add_assign, carry_gradient, copy_channels, max_pool_gradient,
+    Activation, Buffer, Element, Extent, GradientOf, GradientWorkspace, InputGradient, Isa, KernelError,
+    Statistics, add_assign, carry_gradient, copy_channels, max_pool_gradient,
 };
 use std::rc::Rc;
 

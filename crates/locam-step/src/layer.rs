@@ -2,8 +2,8 @@ use crate::parameters::{ParameterId, Parameters};
 use locam_arch::{Conv, Graph, NodeId, Pool, StateDict, TensorValue};
 use locam_infer::{InferError, Stage, Work, conv_params, tensor};
 use locam_kernels::{
-    Activation, Algorithm, BatchNorm, Buffer, ConvGradients, ConvParams, Convolution, Element, Isa, NormGradient,
-    PoolParams, Statistics,
+    Activation, Algorithm, BatchNorm, Buffer, ConvGradients, ConvParams, Convolution, Element, Isa,
+    NormGradient, PoolParams, Statistics,
 };
 
 /// A stage with its parameters and what it keeps from the way forward for the way back.

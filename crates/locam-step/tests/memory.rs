@@ -26,7 +26,7 @@ fn the_system_is_asked_for_memory_in_the_first_step_alone() {
         })
         .collect();
     let optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
-    let mut trainer = Trainer::new(&graph, &state, 2, optimizer).unwrap();
+    let mut trainer = Trainer::<f32>::new(&graph, &state, 2, optimizer).unwrap();
     let size = Size::new(96, 96);
     let pixels = random_values(8 * 3 * size.area() as usize, 1);
     let images = Images { count: 8, size, pixels: Pixels::Planes(&pixels) };

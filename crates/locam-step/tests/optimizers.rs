@@ -69,7 +69,8 @@ fn weights_change_as_torch_optim_documents_it() {
         Optimizer::Adam { weight_decay: DECAY },
         Optimizer::AdamW { weight_decay: DECAY },
     ] {
-        let mut trainer = Trainer::new(&ArchName::Resnet18.graph(), &state(), CLASSES, optimizer).unwrap();
+        let mut trainer =
+            Trainer::<f32>::new(&ArchName::Resnet18.graph(), &state(), CLASSES, optimizer).unwrap();
         let mut moments: Vec<Vec<Moments>> = Vec::new();
         for step in 1..=STEPS {
             let before = trainer.state_dict();

@@ -2,6 +2,8 @@ use crate::{PatchConfig, TrainError, WINDOW_SIDES};
 use locam_arch::ArchName;
 use locam_core::{Normalization, Size};
 use locam_data::{Augment, Change, LoaderConfig, Sampling};
+use locam_infer::Precision;
+use locam_kernels::Isa;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -99,7 +101,7 @@ pub enum ClassWeights {
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// The network.
-    #[serde(with = "arch_as_text")]
+    #[serde(with = "as_text")]
     pub arch: ArchName,
     /// Where its weights start: `none`, `imagenet`, or a file.
     pub weights: Weights,
@@ -161,6 +163,10 @@ pub struct TrainConfig {
     pub turns: Option<bool>,
     /// `auto`, `cpu`, `cuda` or `wgpu`.
     pub device: String,
+    /// What maps and their gradients are stored as, and the factors of matrix products: `f32`, or `bf16` on CPUs with AMX.
+    /// Weights and sums are `f32`.
+    #[serde(with = "as_text")]
+    pub precision: Precision,
     /// Part of the patches kept for choosing the best epoch, where the data give no split.
     pub val_fraction: f64,
     /// Part of the patches kept for the test at the end, where the data give no split.
@@ -199,6 +205,7 @@ impl Default for TrainConfig {
             flips: None,
             turns: None,
             device: "auto".to_owned(),
+            precision: Precision::F32,
             val_fraction: 0.15,
             test_fraction: 0.2,
             patches: PatchConfig::default(),
@@ -282,6 +289,7 @@ impl TrainConfig {
         let microns = self.patches.microns_per_pixel.unwrap_or(1.0);
         let is_size = microns.is_finite() && microns > 0.0;
         check("patches.microns_per_pixel", microns, is_size, "a number above 0")?;
+        self.validate_precision()?;
         let (val, test) = (self.val_fraction, self.test_fraction);
         check("val_fraction", val, (0.0..1.0).contains(&val), "from 0 to below 1")?;
         check("test_fraction", test, (0.0..1.0).contains(&test), "from 0 to below 1")?;
@@ -300,6 +308,12 @@ impl TrainConfig {
         )?;
         let ema = self.ema.unwrap_or(0.5);
         check("ema", ema, ema > 0.0 && ema < 1.0, "above 0 to below 1")
+    }
+
+    fn validate_precision(&self) -> Result<(), TrainError> {
+        let has_tiles = self.precision == Precision::F32 || Isa::detect().is_ok_and(Isa::has_tiles);
+        let allowed = "f32 on this CPU: only those with AMX train faster in bf16";
+        check("precision", self.precision, has_tiles, allowed)
     }
 
     fn validate_layers(&self) -> Result<(), TrainError> {
@@ -331,18 +345,22 @@ impl TrainConfig {
     }
 }
 
-/// Architectures by torchvision's names.
-mod arch_as_text {
-    use locam_arch::ArchName;
-    use serde::{Deserialize, Deserializer, Serializer};
+/// Names that their own type reads and writes.
+mod as_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::fmt::Display;
+    use std::str::FromStr;
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-    pub(super) fn serialize<S: Serializer>(arch: &ArchName, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(arch.as_str())
+    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ArchName, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

@@ -6,17 +6,18 @@ use crate::{OptimizerName, TrainConfig, TrainError};
 use locam_core::{Normalization, Size};
 use locam_data::{Augment, Batch};
 use locam_infer::{Images, Pixels};
+use locam_kernels::Element;
 use locam_net::{NetError, StateDict};
 use locam_step::{Optimizer, OptimizerState, Targets, Trainer};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// A network while it is trained on the CPU by our kernels.
-pub(crate) struct CpuLearner {
-    trainer: Trainer,
+/// A network while it is trained on the CPU by our kernels, with maps stored as `E`.
+pub(crate) struct CpuLearner<E> {
+    trainer: Trainer<E>,
     /// Where frozen layers see the same patches in every epoch.
-    kept: Option<KeptOutputs>,
+    kept: Option<KeptOutputs<E>>,
     normalization: Normalization,
     side: u32,
 }
@@ -25,7 +26,7 @@ pub(crate) struct CpuLearner {
 const STEPS: &str = "steps";
 const MOMENTS: [&str; 2] = ["first", "second"];
 
-impl CpuLearner {
+impl<E: Element> CpuLearner<E> {
     pub(crate) fn new(state: &StateDict, classes: usize, config: &TrainConfig) -> Result<Self, TrainError> {
         let trainer = Trainer::new(&config.arch.graph(), state, classes, optimizer(config));
         let rates = LayerRates::new(config);

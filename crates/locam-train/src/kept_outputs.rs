@@ -1,6 +1,7 @@
 use locam_core::{Normalization, Size};
 use locam_data::Batch;
 use locam_infer::{Images, InferError, Pixels};
+use locam_kernels::Element;
 use locam_step::{FrozenOutput, Outcome, Targets, Trainer};
 use std::collections::HashMap;
 
@@ -8,17 +9,22 @@ use std::collections::HashMap;
 const MOST_BYTES: usize = 2 << 30;
 
 /// What frozen layers made of training patches, by their places in the store: each patch goes through these layers once.
-#[derive(Default)]
-pub(crate) struct KeptOutputs {
-    by_patch: HashMap<usize, FrozenOutput>,
+pub(crate) struct KeptOutputs<E> {
+    by_patch: HashMap<usize, FrozenOutput<E>>,
     bytes: usize,
 }
 
-impl KeptOutputs {
+impl<E> Default for KeptOutputs<E> {
+    fn default() -> Self {
+        Self { by_patch: HashMap::new(), bytes: 0 }
+    }
+}
+
+impl<E: Element> KeptOutputs<E> {
     /// [`Trainer::step`] on a batch of patches of this size.
     pub(crate) fn step(
         &mut self,
-        trainer: &mut Trainer,
+        trainer: &mut Trainer<E>,
         batch: &Batch,
         (size, normalization): (Size, Normalization),
         targets: &Targets,
@@ -35,7 +41,8 @@ impl KeptOutputs {
             self.bytes += made.iter().map(FrozenOutput::bytes).sum::<usize>();
             self.by_patch.extend(new.keys().copied().zip(made));
         }
-        let outputs: Vec<&FrozenOutput> = batch.indices.iter().map(|place| &self.by_patch[place]).collect();
+        let outputs: Vec<&FrozenOutput<E>> =
+            batch.indices.iter().map(|place| &self.by_patch[place]).collect();
         let outcome = trainer.step_behind_frozen(&outputs, targets, learning_rate);
         if self.bytes > MOST_BYTES {
             let dropped = new.keys().filter_map(|place| self.by_patch.remove(place));

@@ -2,7 +2,8 @@ use crate::burn_learner::BurnLearner;
 use crate::cpu_learner::CpuLearner;
 use crate::{TrainConfig, TrainError};
 use locam_data::Batch;
-use locam_net::{Compute, StateDict};
+use locam_kernels::Bf16;
+use locam_net::{Compute, NetError, Precision, StateDict};
 use locam_step::Targets;
 use std::path::Path;
 
@@ -17,7 +18,8 @@ pub(crate) struct StepResult {
 
 /// A network while it is trained: on the CPU by our kernels, elsewhere by Burn.
 pub(crate) enum Learner {
-    Cpu(Box<CpuLearner>),
+    Cpu(Box<CpuLearner<f32>>),
+    CpuBf16(Box<CpuLearner<Bf16>>),
     Burn(Box<BurnLearner>),
 }
 
@@ -29,9 +31,15 @@ impl Learner {
         config: &TrainConfig,
         compute: &Compute,
     ) -> Result<Self, TrainError> {
-        Ok(match compute {
-            Compute::Cpu => Self::Cpu(Box::new(CpuLearner::new(state, classes, config)?)),
-            Compute::Burn(device) => Self::Burn(Box::new(BurnLearner::new(state, classes, config, device)?)),
+        Ok(match (compute, config.precision) {
+            (Compute::Cpu, Precision::F32) => Self::Cpu(Box::new(CpuLearner::new(state, classes, config)?)),
+            (Compute::Cpu, Precision::Bf16) => {
+                Self::CpuBf16(Box::new(CpuLearner::new(state, classes, config)?))
+            }
+            (Compute::Burn(device), Precision::F32) => {
+                Self::Burn(Box::new(BurnLearner::new(state, classes, config, device)?))
+            }
+            (Compute::Burn(_), Precision::Bf16) => return Err(NetError::cpu_only(config.precision).into()),
         })
     }
 
@@ -44,6 +52,7 @@ impl Learner {
     ) -> Result<StepResult, TrainError> {
         match self {
             Self::Cpu(learner) => learner.step(batch, targets, learning_rate),
+            Self::CpuBf16(learner) => learner.step(batch, targets, learning_rate),
             Self::Burn(learner) => Ok(learner.step(batch, targets, learning_rate)),
         }
     }
@@ -52,6 +61,7 @@ impl Learner {
     pub(crate) fn state_dict(&self) -> StateDict {
         match self {
             Self::Cpu(learner) => learner.state_dict(),
+            Self::CpuBf16(learner) => learner.state_dict(),
             Self::Burn(learner) => learner.state_dict(),
         }
     }
@@ -60,6 +70,7 @@ impl Learner {
     pub(crate) fn optimizer_state(&self) -> Result<Vec<u8>, TrainError> {
         match self {
             Self::Cpu(learner) => learner.optimizer_state(),
+            Self::CpuBf16(learner) => learner.optimizer_state(),
             Self::Burn(learner) => learner.optimizer_state(),
         }
     }
@@ -68,6 +79,7 @@ impl Learner {
     pub(crate) fn load_optimizer(&mut self, state: &[u8], path: &Path) -> Result<(), TrainError> {
         match self {
             Self::Cpu(learner) => learner.load_optimizer(state, path),
+            Self::CpuBf16(learner) => learner.load_optimizer(state, path),
             Self::Burn(learner) => learner.load_optimizer(state, path),
         }
     }

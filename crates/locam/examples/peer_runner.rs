@@ -10,6 +10,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use locam_arch::{ArchName, StateDict};
 use locam_core::Size;
 use locam_infer::{Features, Head, Images, Pixels, Plan, Precision};
+use locam_kernels::{Bf16, Element, Isa};
 use locam_net::{Network, read_weights};
 use locam_step::{CrossEntropy, Optimizer, Targets, Trainer};
 use std::collections::BTreeMap;
@@ -119,7 +120,13 @@ impl Request {
         let labels =
             || -> Result<Vec<usize>> { Ok(labels()?.into_iter().map(|label| label as usize).collect()) };
         Ok(match (self.system.as_str(), self.task.as_str()) {
-            ("locam", "train") => Box::new(Train::new(weights, inputs, &labels()?)?),
+            ("locam", "train") => match self.precision.parse()? {
+                // Without tiles float32 is the faster one.
+                Precision::Bf16 if Isa::detect()?.has_tiles() => {
+                    Box::new(Train::<Bf16>::new(weights, inputs, &labels()?)?)
+                }
+                Precision::Bf16 | Precision::F32 => Box::new(Train::<f32>::new(weights, inputs, &labels()?)?),
+            },
             ("locam", task) => {
                 let graph = self.arch.graph();
                 let plan = Plan::new(&graph, &weights, self.precision.parse::<Precision>()?)?;
@@ -186,20 +193,20 @@ impl Job for Infer {
     }
 }
 
-struct Train {
+struct Train<E> {
     weights: StateDict,
-    trainer: Trainer,
+    trainer: Trainer<E>,
     inputs: Inputs,
     targets: Targets,
 }
 
-impl Train {
+impl<E: Element> Train<E> {
     fn new(weights: StateDict, inputs: Inputs, labels: &[usize]) -> Result<Self> {
         let targets = CrossEntropy::plain(CLASSES).targets_of_labels(labels);
         Ok(Self { trainer: Self::trainer(&weights)?, weights, inputs, targets })
     }
 
-    fn trainer(weights: &StateDict) -> Result<Trainer> {
+    fn trainer(weights: &StateDict) -> Result<Trainer<E>> {
         let optimizer = Optimizer::Sgd { momentum: MOMENTUM, weight_decay: 0.0 };
         Ok(Trainer::new(&ARCH.graph(), weights, CLASSES, optimizer)?)
     }
@@ -209,7 +216,7 @@ impl Train {
     }
 }
 
-impl Job for Train {
+impl<E: Element> Job for Train<E> {
     fn output(&mut self) -> Result<(Vec<usize>, Vec<f32>)> {
         let losses: Result<Vec<f32>> = (0..COMPARED_STEPS).map(|_| Ok(self.step()? as f32)).collect();
         self.trainer = Self::trainer(&self.weights)?;

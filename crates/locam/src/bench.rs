@@ -1,10 +1,10 @@
 //! How fast this machine is, measured on generated pixels and random weights: neither changes the time.
 
 use crate::Error;
-use locam_arch::{ArchName, Graph, Op};
+use locam_arch::{ArchName, Graph, Op, StateDict};
 use locam_core::{Normalization, Size, median};
 use locam_infer::{Head, Images, Pixels, Plan, Precision, StepTime};
-use locam_kernels::{Bf16, Isa, measured_peak};
+use locam_kernels::{Bf16, Element, Isa, measured_peak};
 use locam_net::initial_state;
 use locam_step::{CrossEntropy, Optimizer, Trainer};
 use serde::Serialize;
@@ -101,7 +101,7 @@ const MOST_THREADS: usize = 1024;
 /// Measures.
 ///
 /// # Errors
-/// A batch of none, no threads or more than 1024, images too small for the network, a precision that this CPU has not, or that training has not.
+/// A batch of none, no threads or more than 1024, images too small for the network, or a precision that this CPU has not.
 pub fn bench(plan: &BenchPlan) -> Result<BenchResult, Error> {
     let batch = if plan.task == BenchTask::Image { 1 } else { plan.batch };
     if batch == 0 {
@@ -110,12 +110,6 @@ pub fn bench(plan: &BenchPlan) -> Result<BenchResult, Error> {
     if let Some(threads) = plan.threads.filter(|threads| !(1..=MOST_THREADS).contains(threads)) {
         return Err(Error::Request(format!(
             "{threads} threads can't be had; give --threads 1 to {MOST_THREADS}"
-        )));
-    }
-    if plan.task == BenchTask::Train && plan.precision != Precision::F32 {
-        return Err(Error::Request(format!(
-            "training can't be measured in {}, since it is in f32 alone; leave --precision out",
-            plan.precision
         )));
     }
     plan.arch.graph().output_size(plan.size)?;
@@ -134,11 +128,10 @@ fn measure(plan: &BenchPlan, batch: usize) -> Result<BenchResult, Error> {
     let state = initial_state(&graph, CLASSES, 0);
     let (mut layers, forward) = (Vec::new(), graph.multiply_adds(plan.size, CLASSES)? as f64);
     let (seconds, multiply_adds) = if plan.task == BenchTask::Train {
-        let optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
-        let mut trainer = Trainer::new(&graph, &state, CLASSES, optimizer)?;
-        let labels: Vec<usize> = (0..batch).map(|image| image % CLASSES).collect();
-        let targets = CrossEntropy::plain(CLASSES).targets_of_labels(&labels);
-        let seconds = median_seconds(|| trainer.step(images, &targets, 1e-3).map(|_| ()))?;
+        let seconds = match plan.precision {
+            Precision::F32 => step_seconds::<f32>(&graph, &state, images)?,
+            Precision::Bf16 => step_seconds::<Bf16>(&graph, &state, images)?,
+        };
         (seconds, 3.0 * forward - first_convolution(&graph, plan.size)?)
     } else {
         let network = Plan::new(&graph, &state, plan.precision)?;
@@ -171,6 +164,15 @@ fn measure(plan: &BenchPlan, batch: usize) -> Result<BenchResult, Error> {
         peak_memory_bytes: peak_memory(),
         layers,
     })
+}
+
+/// Seconds of a training step with maps stored as `E`.
+fn step_seconds<E: Element>(graph: &Graph, state: &StateDict, images: Images<'_>) -> Result<f64, Error> {
+    let optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
+    let mut trainer = Trainer::<E>::new(graph, state, CLASSES, optimizer)?;
+    let labels: Vec<usize> = (0..images.count).map(|image| image % CLASSES).collect();
+    let targets = CrossEntropy::plain(CLASSES).targets_of_labels(&labels);
+    median_seconds(|| trainer.step(images, &targets, 1e-3).map(|_| ()))
 }
 
 /// Multiplications of the convolution that reads the images: nobody asks for the gradient to these.

@@ -10,7 +10,7 @@ cargo xtask bench-peers [OPTIONS]
 Measures the engine beside its peers with ResNet-18 and MobileNetV2, in turn, and compares their outputs. Fails where a floor is missed,
 outputs disagree, or a system can't be run. Takes about half an hour, in which the machine should do nothing else.
 
-  --only KEYS     any of infer,infer-bf16,mobilenet,train,image,avx2 (default: all)
+  --only KEYS     any of infer,infer-bf16,mobilenet,train,train-bf16,image,avx2 (default: all)
   --peers NAMES   any of torch-channels-last,torch-default,torch-bf16,onnxruntime,openvino,ncnn,mnn,burn-flex
                   (default: all; floors are judged only where all their peers are measured)
   --pairs N       pairs of measurements, after warm-up (default: 5)
@@ -145,7 +145,10 @@ mod tests {
             ("--pairs 0", "--pairs must be at least 1"),
             ("--threads two", "--threads wants a number, not two"),
             ("--fast", "bench-peers has no option --fast; see bench-peers --help"),
-            ("--only maps", "--only has no maps; there are infer, infer-bf16, mobilenet, train, image, avx2"),
+            (
+                "--only maps",
+                "--only has no maps; there are infer, infer-bf16, mobilenet, train, train-bf16, image, avx2",
+            ),
         ];
         for (line, message) in cases {
             assert_eq!(parse(line).unwrap_err().to_string(), message, "{line}");

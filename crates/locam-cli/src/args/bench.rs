@@ -18,7 +18,7 @@ pub(crate) struct BenchArgs {
     /// Threads [default: one per core]
     #[arg(long)]
     pub(crate) threads: Option<usize>,
-    /// f32 or bf16; training is in f32
+    /// f32 or bf16
     #[arg(long, default_value = "f32")]
     pub(crate) precision: String,
     /// Print the time of every layer (not for training)

@@ -122,6 +122,9 @@ pub(crate) struct SettingArgs {
     /// auto, cpu, cuda or wgpu [default: auto]
     #[arg(long)]
     pub(crate) device: Option<String>,
+    /// f32, or bf16: twice as fast or more on CPUs with AMX, with maps and gradients of two to three digits [default: f32]
+    #[arg(long)]
+    pub(crate) precision: Option<String>,
     /// Part of the patches kept for choosing the best epoch, where the data give no split [default: 0.15]
     #[arg(long, value_name = "FRACTION")]
     pub(crate) val_fraction: Option<f64>,

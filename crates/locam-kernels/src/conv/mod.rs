@@ -428,10 +428,7 @@ pub fn restore_weight(params: ConvParams, reordered: &[f32]) -> Vec<f32> {
 fn check_pairs<E: Element>(params: ConvParams, channels: usize) -> Result<(), KernelError> {
     let reads_pairs = size_of::<E>() == 2 && !params.is_depthwise();
     if reads_pairs && !channels.is_multiple_of(2) {
-        return Err(KernelError::Convolution {
-            params,
-            reason: "bfloat16 needs an even number of channels",
-        });
+        return Err(KernelError::Convolution { params, reason: "bfloat16 needs an even number of channels" });
     }
     Ok(())
 }

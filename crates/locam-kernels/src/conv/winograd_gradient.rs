@@ -2,9 +2,9 @@
 //! become points, each position is a sum over tiles of outer products, and positions become the window's places.
 
 use super::gradient::GradientWorkspace;
-use super::weight_gradient::Job;
 use super::tiles::{Form, POINTS, Tile, TileGrid, TileList};
 use super::transforms::{self, across};
+use super::weight_gradient::Job;
 use super::winograd::{INPUT_TILES, Image, Layout, transform_inputs};
 use crate::isa::Kernel;
 use crate::multiply::{add_block, outer_product, with_rows};

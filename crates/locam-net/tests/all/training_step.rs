@@ -57,7 +57,7 @@ fn errors(arch: ArchName, planes: &[f32], is_frozen: fn(&str) -> bool) -> Vec<(S
     let (loss, expected) = burn_step(arch, planes, is_frozen);
     let graph = arch.graph();
     let optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
-    let trainer = Trainer::new(&graph, &filled_state(arch), CLASSES, optimizer).unwrap();
+    let trainer = Trainer::<f32>::new(&graph, &filled_state(arch), CLASSES, optimizer).unwrap();
     let mut trainer = trainer.with_rates(|layer| if is_frozen(layer) { 0.0 } else { 1.0 });
     let images = Images { count: BATCH, size: SIZE, pixels: Pixels::Planes(planes) };
     let targets = CrossEntropy::plain(CLASSES).targets_of_labels(&LABELS);
@@ -145,7 +145,7 @@ fn frozen_layers_stay_bit_for_bit_on_both_engines() {
     let is_frozen = |layer: &str| (0..8).any(|place| layer.starts_with(&format!("features.{place}.")));
     let before = filled_state(arch);
     let optimizer = Optimizer::AdamW { weight_decay: 0.1 };
-    let trainer = Trainer::new(&arch.graph(), &before, CLASSES, optimizer).unwrap();
+    let trainer = Trainer::<f32>::new(&arch.graph(), &before, CLASSES, optimizer).unwrap();
     let mut trainer = trainer.with_rates(|layer| if is_frozen(layer) { 0.0 } else { 1.0 });
     let planes = planes("training step");
     let images = Images { count: BATCH, size: SIZE, pixels: Pixels::Planes(&planes) };
@@ -175,7 +175,8 @@ fn steps_that_begin_behind_frozen_layers_are_the_same() {
     ] {
         let trainer = || {
             let optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
-            let trainer = Trainer::new(&arch.graph(), &filled_state(arch), CLASSES, optimizer).unwrap();
+            let trainer =
+                Trainer::<f32>::new(&arch.graph(), &filled_state(arch), CLASSES, optimizer).unwrap();
             trainer
                 .with_rates(|layer| if frozen.iter().any(|one| layer.starts_with(one)) { 0.0 } else { 1.0 })
         };
@@ -207,7 +208,7 @@ fn steps_begin_behind_frozen_layers_where_one_value_leaves_them() {
         (&["conv1", "bn1", "layer1.0.conv1", "layer1.0.bn1"], false),
     ] {
         let optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
-        let trainer = Trainer::new(&arch.graph(), &filled_state(arch), CLASSES, optimizer).unwrap();
+        let trainer = Trainer::<f32>::new(&arch.graph(), &filled_state(arch), CLASSES, optimizer).unwrap();
         let rate = |layer: &str| if frozen.iter().any(|one| layer.starts_with(one)) { 0.0 } else { 1.0 };
         assert_eq!(trainer.with_rates(rate).can_begin_behind_frozen(), can, "{frozen:?}");
     }
@@ -218,7 +219,7 @@ fn the_loss_falls_along_the_gradient_as_fast_as_it_says() {
     // A finite difference of the whole network: a small step of plain SGD lowers the loss by rate * |gradient|^2.
     let arch = ArchName::Resnet18;
     let optimizer = Optimizer::Sgd { momentum: 0.0, weight_decay: 0.0 };
-    let mut trainer = Trainer::new(&arch.graph(), &filled_state(arch), CLASSES, optimizer).unwrap();
+    let mut trainer = Trainer::<f32>::new(&arch.graph(), &filled_state(arch), CLASSES, optimizer).unwrap();
     let planes = planes("training step");
     let images = Images { count: BATCH, size: SIZE, pixels: Pixels::Planes(&planes) };
     let targets = CrossEntropy::plain(CLASSES).targets_of_labels(&LABELS);

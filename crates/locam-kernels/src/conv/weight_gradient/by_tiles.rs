@@ -61,12 +61,21 @@ impl Cut {
         let most = (SUMS_BYTES / (size_of::<f32>() * sums)).clamp(1, LEAST_TASKS);
         let block = BLOCK.0 * TILE_ROWS;
         let groups = LEAST_TASKS.div_ceil(most).min(job.width.div_ceil(block));
-        let rows_each = if job.reads_rows() { job.width } else { job.width.div_ceil(groups).next_multiple_of(block) };
+        let rows_each =
+            if job.reads_rows() { job.width } else { job.width.div_ceil(groups).next_multiple_of(block) };
         let row_bytes = Rows::row_bytes(job, rows_each.min(job.width)) + Pairs::row_bytes(job);
         let rows = (COPIED_BYTES / row_bytes).min((grid.batch * grid.height).div_ceil(most)).max(COPIED_ROWS);
         let (images, height) = (rows / grid.height, rows.min(grid.height));
-        let chunks = if images > 0 { grid.batch.div_ceil(images) } else { grid.batch * grid.height.div_ceil(height) };
-        Self { images, height, chunks, segments: most.min(chunks), groups: job.width.div_ceil(rows_each), rows_each }
+        let chunks =
+            if images > 0 { grid.batch.div_ceil(images) } else { grid.batch * grid.height.div_ceil(height) };
+        Self {
+            images,
+            height,
+            chunks,
+            segments: most.min(chunks),
+            groups: job.width.div_ceil(rows_each),
+            rows_each,
+        }
     }
 
     /// Values of the copies of a chunk.
@@ -143,7 +152,8 @@ impl Kernel<Bf16> for Task<'_> {
             unsafe {
                 left.copy::<S>(job, &chunk, left_copy);
                 right.copy::<S>(job, &chunk, right_copy);
-                let products = Products { job, left: &left, left_copy, right: &right, right_copy, chunk: &chunk };
+                let products =
+                    Products { job, left: &left, left_copy, right: &right, right_copy, chunk: &chunk };
                 products.add::<S>(to, number == first_chunk);
             }
         }
@@ -209,4 +219,3 @@ impl Products<'_> {
         }
     }
 }
-

@@ -1,8 +1,8 @@
 use super::{Chunk, Rows};
+use crate::Bf16;
 use crate::amx::TILE_COLUMNS;
 use crate::conv::weight_gradient::Job;
 use crate::simd::Simd;
-use crate::Bf16;
 
 /// The output's gradient as pairs of pixels: by tiles of channels, in these image by image, in an image pair by pair.
 pub(super) struct Pairs {

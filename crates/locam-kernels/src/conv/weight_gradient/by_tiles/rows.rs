@@ -1,10 +1,10 @@
 use super::Chunk;
 use super::pairs::pair_up_to;
+use crate::Bf16;
 use crate::amx::{TILE_DEPTH, TILE_ROWS};
 use crate::conv::weight_gradient::Job;
 use crate::simd::Simd;
 use crate::walk::Tap;
-use crate::Bf16;
 use std::ops::Range;
 
 /// The input as rows of pixels. At a stride of two pixels with even rows and columns lie in a plane of their own, and so on, of which
@@ -200,10 +200,7 @@ fn bounds(job: &Job<'_, Bf16>) -> (Tap, Tap) {
     let shifts = || job.walk.taps.iter().map(|tap| tap.shift(job.walk.input_step));
     let least = |of: fn(Tap) -> isize| shifts().map(of).min().unwrap_or(0);
     let most = |of: fn(Tap) -> isize| shifts().map(of).max().unwrap_or(0);
-    (
-        Tap { y: least(|tap| tap.y), x: least(|tap| tap.x) },
-        Tap { y: most(|tap| tap.y), x: most(|tap| tap.x) },
-    )
+    (Tap { y: least(|tap| tap.y), x: least(|tap| tap.x) }, Tap { y: most(|tap| tap.y), x: most(|tap| tap.x) })
 }
 
 /// The phases of all taps.
