@@ -52,7 +52,7 @@ fuzz_target!(|case: Case| {
     };
     if params.check().is_err() {
         assert!(Convolution::<f32>::new(isa, params, Algorithm::Direct, &[]).is_err());
-        assert!(ConvGradients::new(isa, params, Algorithm::Direct).is_err());
+        assert!(ConvGradients::<f32>::new(isa, params, Algorithm::Direct).is_err());
         return;
     }
     let takes_winograd = params.stride <= 2 && matches!(params.kernel.div_ceil(params.stride), 3 | 4);
@@ -88,7 +88,7 @@ fn check_refusal(isa: Isa, params: ConvParams, algorithm: Algorithm, extent: Ext
         Convolution::<f32>::new(isa, params, algorithm, &weight).expect("parameters that make sense");
     let to = Output::plain(&mut [], params.channels_out);
     assert!(convolution.run(extent, &[], to, &mut Buffer::default()).is_err());
-    let gradients = ConvGradients::new(isa, params, algorithm).expect("parameters that make sense");
+    let gradients = ConvGradients::<f32>::new(isa, params, algorithm).expect("parameters that make sense");
     let mut workspace = GradientWorkspace::default();
     assert!(gradients.to_weight(extent, &[], &[], &mut weight, &mut workspace).is_err());
     let mut sums = Statistics::default();
@@ -114,7 +114,7 @@ fn check(isa: Isa, params: ConvParams, algorithm: Algorithm, extent: Extent, out
 
     let gradient = random_values(output.len(), seed + 2);
     let (to_input, to_weight) = naive_convolution_gradients(params, extent, &input, &weight, &gradient);
-    let mut gradients = ConvGradients::new(isa, params, algorithm).expect("as above");
+    let mut gradients = ConvGradients::<f32>::new(isa, params, algorithm).expect("as above");
     gradients.set_weight(&ordered).expect("as above");
     let mut workspace = GradientWorkspace::default();
     let mut found = vec![7.0; weight.len()];

@@ -5,6 +5,7 @@ use locam_arch::{ArchName, StateDict, TensorValue};
 use locam_core::Size;
 use locam_infer::{Images, Pixels};
 use locam_kernels::testing::random_values;
+use locam_kernels::{Bf16, Element, Isa};
 use locam_step::{CrossEntropy, Optimizer, Trainer};
 
 /// Pages that this process was given so far, by `/proc/self/stat` (proc(5)): the eighth field after the name.
@@ -16,6 +17,15 @@ fn page_faults() -> u64 {
 
 #[test]
 fn the_system_is_asked_for_memory_in_the_first_step_alone() {
+    check::<f32>();
+    if Isa::detect().unwrap().has_bf16() {
+        check::<Bf16>();
+    } else {
+        println!("bfloat16 is skipped: this CPU has no AVX512-BF16");
+    }
+}
+
+fn check<E: Element>() {
     let graph = ArchName::Resnet18.graph();
     let state: StateDict = graph
         .state_shapes(2)
@@ -26,7 +36,7 @@ fn the_system_is_asked_for_memory_in_the_first_step_alone() {
         })
         .collect();
     let optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
-    let mut trainer = Trainer::<f32>::new(&graph, &state, 2, optimizer).unwrap();
+    let mut trainer = Trainer::<E>::new(&graph, &state, 2, optimizer).unwrap();
     let size = Size::new(96, 96);
     let pixels = random_values(8 * 3 * size.area() as usize, 1);
     let images = Images { count: 8, size, pixels: Pixels::Planes(&pixels) };

@@ -188,7 +188,7 @@ fn steps_that_begin_behind_frozen_layers_are_the_same() {
         let (first, others) = planes.split_at(planes.len() / BATCH);
         let mut kept = behind.frozen_outputs(of(first, 1)).unwrap();
         kept.extend(behind.frozen_outputs(of(others, BATCH - 1)).unwrap());
-        let kept: Vec<&FrozenOutput> = kept.iter().collect();
+        let kept: Vec<&FrozenOutput<f32>> = kept.iter().collect();
         for _ in 0..2 {
             let expected = whole.step(of(&planes, BATCH), &targets, 1e-2).unwrap();
             assert_eq!(behind.step_behind_frozen(&kept, &targets, 1e-2).unwrap(), expected, "{arch}");
