@@ -446,6 +446,7 @@ mod tests {
             "class_weights = \"rare\"",
             "sampling = \"weighted\"",
             "augment = \"mixups\"",
+            "precision = \"f16\"",
         ] {
             assert!(toml::from_str::<TrainConfig>(toml).is_err(), "{toml} was accepted");
         }

@@ -91,6 +91,7 @@ mod tests {
     use crate::Weights;
     use burn::tensor::Device;
     use locam_data::Blend;
+    use locam_kernels::Isa;
     use locam_net::{DeviceChoice, initial_state};
     use locam_step::CrossEntropy;
 
@@ -163,6 +164,27 @@ mod tests {
             let off: Vec<f32> = a.iter().zip(b).map(|(a, b)| a - b).collect();
             assert!(length(&off) < 1e-2 * length(a), "{key}: {} of {}", length(&off), length(a));
         }
+    }
+
+    #[test]
+    fn bfloat16_is_for_the_cpu_and_gives_nearly_the_step_of_f32() {
+        let exact = config(None, 1.0);
+        let rounded = TrainConfig { precision: Precision::Bf16, ..exact.clone() };
+        let state = initial_state(&exact.arch.graph(), 3, 5);
+        let Err(error) = Learner::new(&state, 3, &rounded, &Compute::Burn(Device::flex())) else {
+            panic!("Burn took a precision that is for the CPU");
+        };
+        assert!(error.to_string().contains("use f32, or the device cpu"), "{error}");
+        if !Isa::detect().unwrap().has_bf16() {
+            println!("the step is skipped: this CPU has no AVX512-BF16");
+            return;
+        }
+        let [exact, rounded] =
+            [exact, rounded].map(|config| stepped(&config, &Compute::Cpu, &CrossEntropy::plain(3)));
+        assert!((exact.0 - rounded.0).abs() < 0.02 * exact.0, "{} and {}", exact.0, rounded.0);
+        let (a, b) = (&exact.1["fc.weight"].data, &rounded.1["fc.weight"].data);
+        let off: Vec<f32> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+        assert!(length(&off) > 0.0 && length(&off) < 0.1 * length(a), "{} of {}", length(&off), length(a));
     }
 
     #[test]

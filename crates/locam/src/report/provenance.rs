@@ -105,6 +105,9 @@ fn protocol(config: &TrainConfig) -> Vec<String> {
     if config.sampling != usual.sampling {
         words.push("balanced sampling".to_owned());
     }
+    if config.precision != usual.precision {
+        words.push(format!("maps stored in {}", config.precision));
+    }
     words.extend(config.ema.map(|decay| format!("average of weights with decay {decay}")));
     words.extend(config.freeze.iter().map(|module| format!("frozen up to {module}")));
     if config.layer_decay < 1.0 {
