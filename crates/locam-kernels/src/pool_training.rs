@@ -9,14 +9,16 @@ use crate::sink::{Backward, Sink};
 use crate::{Element, Extent, Isa, KernelError, PoolParams};
 use std::ops::RangeInclusive;
 
-/// Places of a window up to which a number of type `f32` tells one from the next by far.
-const LARGEST_KERNEL: usize = 255;
+/// Windows up to which every place has a number of its own in what is stored: bfloat16 tells whole numbers apart up to 256.
+fn largest_kernel<E: Element>() -> usize {
+    if size_of::<E>() == 2 { 16 } else { 255 }
+}
 
 /// Max pooling that notes, per value of the output, which place of its window (counted row by row) won: the first of
-/// the largest. The numbers are kept as `f32`, which vectors compare like everything else here.
+/// the largest. The numbers are stored like values, which vectors compare like everything else here.
 ///
 /// # Errors
-/// As [`crate::max_pool`]; windows may be at most 255 pixels wide.
+/// As [`crate::max_pool`]; windows may be at most 255 pixels wide, in bfloat16 at most 16.
 pub fn max_pool_with_places<E: Element>(
     isa: Isa,
     params: PoolParams,
@@ -26,7 +28,7 @@ pub fn max_pool_with_places<E: Element>(
     output: &mut [E],
     places: &mut [E],
 ) -> Result<(), KernelError> {
-    let out = output_of(params, extent)?;
+    let out = output_of::<E>(params, extent)?;
     check_length("the input", extent.values(channels)?, input.len())?;
     check_length("the output", out.values(channels)?, output.len())?;
     check_length("the places", output.len(), places.len())?;
@@ -37,11 +39,11 @@ pub fn max_pool_with_places<E: Element>(
     Ok(())
 }
 
-fn output_of(params: PoolParams, extent: Extent) -> Result<Extent, KernelError> {
-    if params.kernel > LARGEST_KERNEL {
+fn output_of<E: Element>(params: PoolParams, extent: Extent) -> Result<Extent, KernelError> {
+    if params.kernel > largest_kernel::<E>() {
         return Err(KernelError::Pooling {
             params,
-            reason: "with places the window may be at most 255 pixels wide",
+            reason: "with places the window may be at most 255 pixels wide, in bfloat16 at most 16",
         });
     }
     params.output(extent)
@@ -106,7 +108,7 @@ pub fn max_pool_gradient<E: Element>(
     places: &[E],
     to: InputGradient<'_, E>,
 ) -> Result<(), KernelError> {
-    let out = output_of(params, extent)?;
+    let out = output_of::<E>(params, extent)?;
     check_length("the gradient", out.values(channels)?, gradient.len())?;
     check_length("the places", gradient.len(), places.len())?;
     let rows = extent.batch * extent.height;

@@ -3,7 +3,7 @@
 
 use locam_kernels::testing::{Tolerance, random_values};
 use locam_kernels::{
-    Activation, Band, BatchNorm, Extent, GradientOf, InputGradient, Isa, NormGradient, PoolParams,
+    Activation, Band, BatchNorm, Bf16, Extent, GradientOf, InputGradient, Isa, NormGradient, PoolParams,
     Statistics, add_assign, carry_gradient, copy_channels, global_mean, max_pool, max_pool_gradient,
     max_pool_with_places,
 };
@@ -219,6 +219,56 @@ fn batch_norm_and_its_gradient_follow_their_definitions() {
     }
 }
 
+fn narrow(values: &[f32]) -> Vec<Bf16> {
+    values.iter().copied().map(Bf16::from_f32).collect()
+}
+
+fn widen(values: &[Bf16]) -> Vec<f32> {
+    values.iter().copied().map(Bf16::to_f32).collect()
+}
+
+/// What is stored in bfloat16 is what `f32` comes to, rounded once.
+#[test]
+fn bfloat16_is_f32_rounded_where_it_is_stored() {
+    for isa in Isa::available().into_iter().filter(|isa| isa.has_bf16()) {
+        for (params, extent, channels) in pools().filter(|(params, ..)| params.kernel <= 16) {
+            let name = format!("{isa} {params:?} {extent:?} {channels} channels");
+            let values = extent.values(channels).unwrap();
+            let out = params.output(extent).unwrap().values(channels).unwrap();
+            let input = widen(&narrow(&random_values(values, 1)));
+            let (mut output, mut places) = (vec![7.0; out], vec![7.0; out]);
+            max_pool_with_places(isa, params, extent, channels, &input, &mut output, &mut places).unwrap();
+            let (mut stored, mut stored_places) = (narrow(&output), narrow(&places));
+            stored.fill(Bf16(0));
+            stored_places.fill(Bf16(0));
+            let from = narrow(&input);
+            max_pool_with_places(isa, params, extent, channels, &from, &mut stored, &mut stored_places)
+                .unwrap();
+            assert_eq!((widen(&stored), widen(&stored_places)), (output, places.clone()), "{name}");
+
+            // The gradient of pooling, and batch normalisation's there and back.
+            let gradient = widen(&narrow(&random_values(out, 2)));
+            let (mut exact, mut rounded) = (vec![7.0; values], vec![Bf16(0); values]);
+            let mut sums = Statistics::default();
+            let fused = GradientOf { rectified: Some((&*input, 0.5)), ..GradientOf::default() };
+            let to = InputGradient { values: &mut exact, fused, sums: &mut sums };
+            max_pool_gradient(isa, params, (extent, channels), &gradient, &places, to).unwrap();
+            let fused = GradientOf { rectified: Some((&*from, 0.5)), ..GradientOf::default() };
+            let to = InputGradient { values: &mut rounded, fused, sums: &mut sums };
+            let shape = (extent, channels);
+            max_pool_gradient(isa, params, shape, &narrow(&gradient), &stored_places, to).unwrap();
+            assert_eq!(rounded, narrow(&exact), "{name}, the gradient");
+
+            let (mean, weight) = (random_values(channels, 3), random_values(channels, 4));
+            let mut norm = BatchNorm::default();
+            norm.set_fixed(&mean, &vec![0.5; channels], &weight, &mean, 1e-5);
+            norm.apply(isa, &input, Some(&input), Activation::Relu6, &mut exact).unwrap();
+            norm.apply(isa, &from, Some(&from), Activation::Relu6, &mut rounded).unwrap();
+            assert_eq!(rounded, narrow(&exact), "{name}, normalised");
+        }
+    }
+}
+
 #[test]
 fn tensors_of_other_lengths_and_windows_that_cannot_be_are_errors() {
     let isa = Isa::PORTABLE;
@@ -231,6 +281,10 @@ fn tensors_of_other_lengths_and_windows_that_cannot_be_are_errors() {
     assert!(pool(params, &[0.0; 15]).unwrap_err().to_string().contains("the input"));
     let wide = PoolParams { kernel: 256, padding: 128, ..params };
     assert!(pool(wide, &[0.0; 16]).unwrap_err().to_string().contains("255"));
+    let wide = PoolParams { kernel: 17, padding: 8, ..params };
+    let (input, mut output, mut places) = ([Bf16(0); 16], [Bf16(0); 4], [Bf16(0); 4]);
+    let error = max_pool_with_places(isa, wide, extent, 1, &input, &mut output, &mut places).unwrap_err();
+    assert!(error.to_string().contains("in bfloat16 at most 16"), "{error}");
     let mut sums = Statistics::default();
     let to = InputGradient { values: &mut [0.0; 15], fused: GradientOf::default(), sums: &mut sums };
     let error = max_pool_gradient(isa, params, (extent, 1), &[0.0; 4], &[0.0; 4], to).unwrap_err();
