@@ -143,11 +143,23 @@ fn numbers_out_of_range_are_answered_with_those_that_can_be() {
         (&["data", "smears", "--out", "s", "--size", "90x90000"], "give at most 16384 on a side"),
         (&["bench", "--batch", "0"], "give --batch 1 or more"),
         (&["bench", "--threads", "100000"], "give --threads 1 to 1024"),
-        (&["bench", "--task", "train", "--precision", "bf16"], "leave --precision out"),
+        (&["train", "data", "--out", "run", "--precision", "bf17"], "choose f32 or bf16"),
     ] {
         let (code, _, err) = place.run(words);
         assert!(code != 0 && err.contains(answer), "{words:?}: {err}");
     }
+}
+
+#[test]
+fn training_in_bfloat16_is_for_cpus_with_amx() {
+    let place = Workplace::new();
+    let portable = [("LOCAM_ISA", "portable")];
+    let words = ["train", "no-data", "--out", "run", "--precision", "bf16"];
+    let (code, _, err) = place.run_with(&portable, &words);
+    assert!(code == 1 && err.contains("allowed is f32 on this CPU: only those with AMX"), "{err}");
+    let (code, _, err) =
+        place.run_with(&portable, &["bench", "--task", "train", "--batch", "1", "--precision", "bf16"]);
+    assert!(code == 1 && err.contains("bfloat16 needs a CPU with AVX512-BF16"), "{err}");
 }
 
 #[test]

@@ -41,7 +41,8 @@ impl Workplace {
         self.run_with(&[("RAYON_NUM_THREADS", &threads.to_string())], words)
     }
 
-    fn run_with(&self, variables: &[(&str, &str)], words: &[&str]) -> (i32, String, String) {
+    /// As [`Workplace::run`], with these variables of the environment.
+    pub(crate) fn run_with(&self, variables: &[(&str, &str)], words: &[&str]) -> (i32, String, String) {
         let output = Command::cargo_bin("locam")
             .expect("the binary is built")
             .current_dir(self.root())
