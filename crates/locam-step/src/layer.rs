@@ -105,7 +105,11 @@ impl<E: Element> ConvLayer<E> {
         let algorithm = if reads_images {
             Algorithm::best_padded::<E>(params)
         } else {
-            Algorithm::best::<E>(isa, params)
+            match Algorithm::best::<E>(isa, params) {
+                // Points in bfloat16 lose digits that gradients need.
+                Algorithm::Winograd if size_of::<E>() == 2 => Algorithm::Direct,
+                best => best,
+            }
         };
         let key = format!("{}.weight", conv.key);
         let weight = parameters.add(state, key, &conv.weight_shape(), Some(params))?;
