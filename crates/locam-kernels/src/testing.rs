@@ -1,6 +1,6 @@
 //! What tests of kernels share: values without a pattern, and the one tolerance.
 
-use crate::{ConvParams, Extent};
+use crate::{Bf16, ConvParams, Extent};
 
 /// `count` values in -1..1 drawn from `seed` (Marsaglia's xorshift).
 pub fn random_values(count: usize, seed: u64) -> Vec<f32> {
@@ -12,6 +12,16 @@ pub fn random_values(count: usize, seed: u64) -> Vec<f32> {
         (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     };
     (0..count).map(|_| next()).collect()
+}
+
+/// Whole numbers from -3 to 3, whose sums of products no order rounds.
+pub fn whole_numbers(count: usize, seed: u64) -> Vec<f32> {
+    random_values(count, seed).into_iter().map(|value| (3.4 * value).round()).collect()
+}
+
+/// The nearest values in bfloat16.
+pub fn narrow(values: &[f32]) -> Vec<Bf16> {
+    values.iter().copied().map(Bf16::from_f32).collect()
 }
 
 /// Images, channels-last, with the convolution's padding around them, as some algorithms read them.

@@ -175,12 +175,24 @@ impl Walk {
 
     /// The smallest and largest offsets of the taps.
     pub(crate) fn tap_bounds(&self) -> TapBounds {
-        let along = |of: fn(&Tap) -> isize| {
-            let values = || self.taps.iter().map(of);
-            (values().min().unwrap_or(0), values().max().unwrap_or(0))
-        };
-        let ((low_y, high_y), (low_x, high_x)) = (along(|tap| tap.y), along(|tap| tap.x));
-        TapBounds { low: Tap { y: low_y, x: low_x }, high: Tap { y: high_y, x: high_x } }
+        TapBounds::of(&self.taps.iter().copied())
+    }
+
+    /// The smallest and largest of their shifts.
+    pub(crate) fn shift_bounds(&self) -> TapBounds {
+        TapBounds::of(&self.taps.iter().map(|tap| tap.shift(self.input_step)))
+    }
+
+    /// Their phases, each once, in the order of the taps.
+    pub(crate) fn phases(&self) -> Vec<Tap> {
+        let mut phases = Vec::new();
+        for tap in &self.taps {
+            let phase = tap.phase(self.input_step);
+            if !phases.contains(&phase) {
+                phases.push(phase);
+            }
+        }
+        phases
     }
 
     /// Pixels from an origin to what each tap reads.
@@ -237,6 +249,18 @@ impl Walk {
 pub(crate) struct TapBounds {
     pub(crate) low: Tap,
     pub(crate) high: Tap,
+}
+
+impl TapBounds {
+    /// Zeros of no taps.
+    fn of(taps: &(impl Iterator<Item = Tap> + Clone)) -> Self {
+        let along = |of: fn(Tap) -> isize| {
+            let values = || taps.clone().map(of);
+            (values().min().unwrap_or(0), values().max().unwrap_or(0))
+        };
+        let ((low_y, high_y), (low_x, high_x)) = (along(|tap| tap.y), along(|tap| tap.x));
+        Self { low: Tap { y: low_y, x: low_x }, high: Tap { y: high_y, x: high_x } }
+    }
 }
 
 /// A pixel of a grid.

@@ -1,7 +1,7 @@
 //! What surrounds convolutions in a training step, of every instruction set, against plain loops in `f64`: max pooling
 //! with its gradient, batch normalisation with its gradient, and gradients on their way through both.
 
-use locam_kernels::testing::{Tolerance, random_values};
+use locam_kernels::testing::{Tolerance, narrow, random_values};
 use locam_kernels::{
     Activation, Band, BatchNorm, Bf16, Extent, GradientOf, InputGradient, Isa, NormGradient, PoolParams,
     Statistics, add_assign, carry_gradient, copy_channels, global_mean, max_pool, max_pool_gradient,
@@ -217,10 +217,6 @@ fn batch_norm_and_its_gradient_follow_their_definitions() {
             Tolerance::F32.check(&name, wide(&to_values), &naive.to_values);
         }
     }
-}
-
-fn narrow(values: &[f32]) -> Vec<Bf16> {
-    values.iter().copied().map(Bf16::from_f32).collect()
 }
 
 fn widen(values: &[Bf16]) -> Vec<f32> {

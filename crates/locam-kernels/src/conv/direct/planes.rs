@@ -4,7 +4,7 @@ use super::Task;
 use crate::Element;
 use crate::amx::{Depths, TILE_DEPTH, TILE_ROWS};
 use crate::simd::Simd;
-use crate::walk::{Tap, Walk};
+use crate::walk::{Tap, TapBounds, Walk};
 use std::ops::Range;
 
 /// Where pixels of the input lie in the copy: depth by depth, in a depth plane by plane, in a plane row by row, in a row image by
@@ -35,31 +35,25 @@ struct Phase {
 impl Planes {
     /// Planes for pixels of the grid: whole images, or whole rows of one.
     pub(super) fn new(walk: &Walk, pixels: Range<usize>) -> Self {
-        let shifts = || walk.taps.iter().map(|tap| tap.shift(walk.input_step));
-        let along =
-            |of: fn(Tap) -> isize| (shifts().map(of).min().unwrap_or(0), shifts().map(of).max().unwrap_or(0));
-        let ((low_y, high_y), (low_x, high_x)) = (along(|shift| shift.y), along(|shift| shift.x));
-        let (first, end) = (low_x.max(0) as usize, (walk.grid.width as isize + high_x).max(0) as usize);
-        let mut phases: Vec<Phase> = Vec::new();
-        for tap in &walk.taps {
-            let of_tap = tap.phase(walk.input_step);
-            if phases.iter().all(|phase| phase.first != of_tap) {
-                let there = walk.input.width.saturating_sub(of_tap.x as usize).div_ceil(walk.input_step);
-                phases.push(Phase { first: of_tap, columns: there.min(end).saturating_sub(first) });
-            }
-        }
+        let TapBounds { low, high } = walk.shift_bounds();
+        let (first, end) = (low.x.max(0) as usize, (walk.grid.width as isize + high.x).max(0) as usize);
+        let phase = |first_pixel: Tap| {
+            let there = walk.input.width.saturating_sub(first_pixel.x as usize).div_ceil(walk.input_step);
+            Phase { first: first_pixel, columns: there.min(end).saturating_sub(first) }
+        };
+        let phases: Vec<Phase> = walk.phases().into_iter().map(phase).collect();
         let widest = phases.iter().map(|phase| phase.columns).max().unwrap_or(0);
-        let before = (-low_x).max(0) as usize;
+        let before = (-low.x).max(0) as usize;
         let width = walk.grid.width;
         let (start, last) = (walk.place(pixels.start), walk.place(pixels.end - 1));
         Self {
             stride: walk.input_step,
             phases,
-            low: Tap { y: low_y, x: low_x },
+            low,
             width: end.saturating_sub(first).max(before + widest).max(width),
             images: start.image..last.image + 1,
             rows: start.y..last.y + 1,
-            more_rows: (high_y - low_y) as usize,
+            more_rows: (high.y - low.y) as usize,
         }
     }
 

@@ -2,7 +2,7 @@
 //! by their twin in plain Rust where the CPU has none, and by outer products.
 
 use super::*;
-use crate::testing::{padded, random_values};
+use crate::testing::{narrow, padded, random_values, whole_numbers};
 use crate::{Bf16, naive_convolution_gradients, reorder_weight, restore_weight};
 
 /// Kernel, stride, padding, input channels, output channels, batch, height, width.
@@ -47,15 +47,6 @@ const PADDED: [Row; 6] = [
     [3, 1, 1, 17, 19, 1, 11, 9],
     [3, 2, 1, 3, 33, 2, 64, 66],
 ];
-
-/// Whole numbers from -3 to 3.
-fn whole_numbers(count: usize, seed: u64) -> Vec<f32> {
-    random_values(count, seed).into_iter().map(|value| (3.4 * value).round()).collect()
-}
-
-fn narrow(values: &[f32]) -> Vec<Bf16> {
-    values.iter().copied().map(Bf16::from_f32).collect()
-}
 
 fn isas() -> Vec<Isa> {
     let others = Isa::available().into_iter().filter(|isa| isa.has_bf16());

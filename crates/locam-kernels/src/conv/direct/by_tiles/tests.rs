@@ -5,7 +5,7 @@ mod guarded;
 
 use super::super::tile_rows::Arrangement;
 use crate::conv::{Algorithm, Convolution, Output, naive_convolution, reorder_weight};
-use crate::testing::{padded, random_values};
+use crate::testing::{narrow, padded, whole_numbers};
 use crate::walk::Walk;
 use crate::{Activation, Band, Bf16, Buffer, ConvParams, Extent, Isa, Statistics, on_this_thread};
 use guarded::Guarded;
@@ -79,15 +79,6 @@ fn parameters(
 ) -> (ConvParams, Extent) {
     let params = ConvParams { channels_in, channels_out, kernel, stride, padding, groups: 1 };
     (params, Extent { batch, height, width })
-}
-
-/// Whole numbers from -3 to 3.
-fn whole_numbers(count: usize, seed: u64) -> Vec<f32> {
-    random_values(count, seed).into_iter().map(|value| (3.4 * value).round()).collect()
-}
-
-fn narrow(values: &[f32]) -> Vec<Bf16> {
-    values.iter().copied().map(Bf16::from_f32).collect()
 }
 
 /// A convolution, and what it reads and gives.

@@ -4,7 +4,7 @@ use crate::Bf16;
 use crate::amx::{TILE_DEPTH, TILE_ROWS};
 use crate::conv::weight_gradient::Job;
 use crate::simd::Simd;
-use crate::walk::Tap;
+use crate::walk::{Tap, TapBounds};
 use std::ops::Range;
 
 /// The input as rows of pixels. At a stride of two pixels with even rows and columns lie in a plane of their own, and so on, of which
@@ -49,8 +49,8 @@ impl Rows {
             let len = (images * height * width + TILE_ROWS) * stride;
             return Self { stride, tiles, len, arrangement: Arrangement::OverRows(height) };
         }
-        let (low, high) = bounds(job);
-        let phases = phases(job);
+        let TapBounds { low, high } = walk.shift_bounds();
+        let phases = walk.phases();
         let offset = |shift: Tap| (shift.y - low.y) as usize * chunk.pitch + (shift.x - low.x) as usize;
         let pixels = (chunk.pixels() + offset(high)).next_multiple_of(TILE_DEPTH);
         // An odd number of cache lines, for the sets of the first-level cache.
@@ -78,13 +78,13 @@ impl Rows {
         if job.reads_rows() {
             return width.next_multiple_of(TILE_DEPTH);
         }
-        let (low, high) = bounds(job);
+        let TapBounds { low, high } = job.walk.shift_bounds();
         width + (high.x - low.x) as usize
     }
 
     /// Bytes that a row of the output takes for so many of the values that a tap reads.
     pub(super) fn row_bytes(job: &Job<'_, Bf16>, values: usize) -> usize {
-        let planes = if job.reads_rows() { job.walk.input_step } else { phases(job).len() };
+        let planes = if job.reads_rows() { job.walk.input_step } else { job.walk.phases().len() };
         Self::pitch(job) * planes * values.next_multiple_of(TILE_ROWS) * size_of::<Bf16>()
     }
 
@@ -193,24 +193,4 @@ impl Rows {
             }
         }
     }
-}
-
-/// The least and the largest shift of all taps.
-fn bounds(job: &Job<'_, Bf16>) -> (Tap, Tap) {
-    let shifts = || job.walk.taps.iter().map(|tap| tap.shift(job.walk.input_step));
-    let least = |of: fn(Tap) -> isize| shifts().map(of).min().unwrap_or(0);
-    let most = |of: fn(Tap) -> isize| shifts().map(of).max().unwrap_or(0);
-    (Tap { y: least(|tap| tap.y), x: least(|tap| tap.x) }, Tap { y: most(|tap| tap.y), x: most(|tap| tap.x) })
-}
-
-/// The phases of all taps.
-fn phases(job: &Job<'_, Bf16>) -> Vec<Tap> {
-    let mut phases = Vec::new();
-    for tap in &job.walk.taps {
-        let phase = tap.phase(job.walk.input_step);
-        if !phases.contains(&phase) {
-            phases.push(phase);
-        }
-    }
-    phases
 }
