@@ -83,6 +83,21 @@ impl ScoreMap {
         }
     }
 
+    /// The map without so many cells at each of its borders.
+    ///
+    /// # Panics
+    /// If it has no others.
+    #[must_use]
+    pub fn without_border(&self, cells: u32) -> Self {
+        let Size { width, height } = self.size;
+        let Point { x, y } = self.transform.stride;
+        let moved = Point::new(f64::from(cells) * x, f64::from(cells) * y);
+        let size = Size::new(width - 2 * cells, height - 2 * cells);
+        let mut inner = Self::unsearched(size, self.transform).moved(moved);
+        inner.copy_from(self, (cells, cells), 0..size.width, 0..size.height);
+        inner
+    }
+
     /// Columns and rows.
     pub fn size(&self) -> Size {
         self.size
@@ -193,6 +208,17 @@ mod tests {
         map.copy_from(&ramp(), (1, 0), 2..4, 1..3);
         let known: Vec<_> = map.values().iter().enumerate().filter(|(_, value)| !value.is_nan()).collect();
         assert_eq!(known, [(6, &1.0), (7, &2.0), (10, &11.0), (11, &12.0)]);
+    }
+
+    #[test]
+    fn cells_without_those_at_the_border_lie_where_they_lay() {
+        let size = Size::new(5, 4);
+        let map = ScoreMap::new(size, (0..20).map(|i| i as f32).collect(), MapTransform::uniform(0.5, 32.0));
+        let inner = map.without_border(1);
+        assert_eq!(inner.values(), [6.0, 7.0, 8.0, 11.0, 12.0, 13.0]);
+        let place = Point::new(70.0, 50.0);
+        assert!((inner.sample(place) - map.sample(place)).abs() < 1e-6);
+        assert_eq!(map.without_border(0), map);
     }
 
     #[test]

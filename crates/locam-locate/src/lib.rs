@@ -37,4 +37,4 @@ pub use matching::{Counts, MatchRule, Matches, Truth, match_regions, strongest_p
 pub use pixels::{PixelCounts, pixel_average_precision};
 pub use regions::{RegionConfig, find_regions, suppress_across_classes};
 pub use resampling::{Estimate, Resamples};
-pub use threshold::{PLATEAU_TOLERANCE, on_plateau};
+pub use threshold::{PLATEAU_TOLERANCE, middle_of_plateau};

@@ -9,8 +9,8 @@ use crate::locating::Levels;
 use crate::usual_box::fit_usual_box;
 use locam_core::{ClassId, ClassSpec, ModelSpec, Point, UsualBox, median};
 use locam_locate::{
-    Counts, ImageVerdicts, MatchRule, Ranking, Resamples, Scaling, Truth, Verdict, fit_scaling, on_plateau,
-    reliability,
+    Counts, ImageVerdicts, MatchRule, Ranking, Resamples, Scaling, Truth, Verdict, fit_scaling,
+    middle_of_plateau, reliability,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -55,11 +55,6 @@ const HIGHEST: f64 = 12.0;
 /// Steps from the lowest to the highest that is tried.
 const STEPS: u32 = 56;
 
-/// Where contours are taken from a stretch of equally good ones.
-const MIDDLE: f64 = 0.5;
-/// Where thresholds are: near the lower end, since in other laboratories' images margins shrink, and objects are lost from above.
-const LOW: f64 = 0.25;
-
 /// What [`calibrate`] chose.
 #[derive(Clone, Debug, Serialize)]
 pub struct Calibrated {
@@ -94,10 +89,9 @@ impl Calibrated {
 /// A network may answer beside an object: it was trained on patches whose map cells need not lie around their
 /// middle. The maps are moved by the median of the way from regions to the objects next to them.
 /// Each contour is tried with the threshold that is best for it, and judged by F1 and, where objects have boxes, F1 by an
-/// overlap of at least a half as well. Several thresholds, and several contours, often do about as well. Of contours the middle of the
-/// longest such stretch is taken, since its ends are where other images would fall off; of thresholds one near its lower end, since margins
-/// shrink on images of another kind. Where that lies a few false alarms can decide, so that a threshold is its mean over bootstrap
-/// draws of the images. Where objects have boxes, their usual one
+/// overlap of at least a half as well. Several thresholds, and several contours, often do about as well; the middle of the
+/// longest such stretch is taken, since its ends are where other images would fall off. Where that lies a few false alarms can decide, so
+/// that a threshold is its mean over bootstrap draws of the images. Where objects have boxes, their usual one
 /// counts as much as fits best. Midpoint and temperature are
 /// fitted to the regions that the network holds for likelier than not, found or not at the threshold, so that their probabilities
 /// tell more than what was kept.
@@ -184,7 +178,7 @@ fn calibrate_class(
         .map(|&contour| Outlined::new(locator, id, class, (contour, &levels), &resamples, moved))
         .collect();
     let fits: Vec<(f64, f64)> = tried.iter().map(|one| (one.levels.contour, one.fit())).collect();
-    let contour = on_plateau(&fits, MIDDLE);
+    let contour = middle_of_plateau(&fits);
     let chosen = tried.into_iter().find(|one| one.levels.contour >= contour).expect("one of those tried");
     let better =
         chosen.overlap_f1.and_then(|alone| fit_usual_box(locator, id, class, chosen.levels, alone, moved));
@@ -261,7 +255,7 @@ impl Outlined {
         let above: Vec<f64> = thresholds.iter().copied().filter(|&threshold| threshold >= contour).collect();
         let best = |times: &[u32]| {
             let f1 = by_centroid.f1_from(&above, times)?;
-            Some(on_plateau(&above.iter().copied().zip(f1).collect::<Vec<_>>(), LOW))
+            Some(middle_of_plateau(&above.iter().copied().zip(f1).collect::<Vec<_>>()))
         };
         let threshold = resamples.mean(best).map_or(contour, |mean| mean.max(contour));
         let once = vec![1; assessed.len()];
@@ -415,13 +409,12 @@ mod tests {
         let found = calibrate(&locator(), &[image_with_false_cones(10.0)]);
         let class = &found.classes[0];
         let margin = class.threshold * class.temperature + class.midpoint;
-        // At the latest from 6.24 on a false cone is narrower than a third of an object and is dropped. A box of 40 pixels is a
-        // cone's at 14, and one with sides of more than 28 or less than 57 pixels is a hit.
+        // At the latest from 6.24 on a false cone is narrower than a third of an object and is dropped. The threshold is
+        // the middle of all that do so, up to 24, where the objects' cones end.
+        assert!(margin > 12.0 && margin < 18.0 && (class.f1 - 1.0).abs() < 1e-9, "{class:?}");
+        // A box of 40 pixels is a cone's at 14, and one with sides of more than 28 or less than 57 pixels is a hit.
         let contour = class.contour * class.temperature + class.midpoint;
-        assert!(contour > 8.8 && class.overlap_f1 == Some(1.0), "{class:?}");
-        // From the contour up to 24, where the objects' cones end, all thresholds are as good: one of the lower third is taken.
-        let part = (margin - contour) / (24.0 - contour);
-        assert!(part > 0.1 && part < 0.3 && (class.f1 - 1.0).abs() < 1e-9, "{part} {class:?}");
+        assert!(contour > 8.8 && contour < margin && class.overlap_f1 == Some(1.0), "{class:?}");
         // Even odds lie between the false cones and the true ones.
         assert!(class.midpoint > 10.0 && class.midpoint < 24.0, "{class:?}");
         assert!(class.calibration_error < class.calibration_error_before, "{class:?}");

@@ -1,6 +1,7 @@
 //! The network's input, read from an image file by rows as the network asks for them.
 
 use crate::Error;
+use crate::mirrored::MirroredAxis;
 use crate::parts::Part;
 use crate::progress::ImageProgress;
 use crate::row_file::RowFile;
@@ -10,17 +11,27 @@ use locam_data::{ImageSource, ScaledRows};
 use locam_net::RgbRows;
 use std::ops::Range;
 
-/// An image that is scaled as a whole.
+/// An image that is scaled as a whole and goes on beyond its borders as its own mirror image.
 #[derive(Clone, Copy)]
 pub(crate) struct Input<'a> {
     pub(crate) source: &'a ImageSource,
     /// That of the whole image, scaled.
-    pub(crate) size: Size,
+    pub(crate) scaled: Size,
+    /// So many of its pixels are mirrored beyond each border.
+    pub(crate) mirrored: u32,
     /// What is done to its light and stain.
     pub(crate) stain: Option<&'a StainNormalization>,
     pub(crate) progress: &'a ImageProgress<'a>,
     /// The rows of its maps that are kept.
     pub(crate) kept: &'a RowFile,
+}
+
+impl Input<'_> {
+    /// Columns and rows with those that are mirrored.
+    pub(crate) fn size(&self) -> Size {
+        let Size { width, height } = self.scaled;
+        Size::new(width + 2 * self.mirrored, height + 2 * self.mirrored)
+    }
 }
 
 /// A part of such an image.
@@ -29,11 +40,14 @@ pub(crate) struct InputRows<'a> {
     left: u32,
     top: u32,
     size: Size,
-    /// The columns that are read, and down to which row.
-    rows: Option<ScaledRows>,
-    /// What was read last, in another light and stain.
-    normalized: Vec<u8>,
-    end: usize,
+    /// The rows of the scaled image, those of its columns that are needed.
+    scaled: Option<ScaledRows>,
+    /// Where each column is among these.
+    columns: Vec<u32>,
+    /// The rows that were read last.
+    pixels: Vec<u8>,
+    /// The first of them, and the one behind the last.
+    held: Range<usize>,
     missing: Vec<Rect>,
 }
 
@@ -45,9 +59,10 @@ impl<'a> InputRows<'a> {
             left: part.left,
             top: part.top,
             size: part.size,
-            rows: None,
-            normalized: Vec::new(),
-            end: 0,
+            scaled: None,
+            columns: Vec::new(),
+            pixels: Vec::new(),
+            held: 0..0,
             missing: Vec::new(),
         }
     }
@@ -60,11 +75,59 @@ impl<'a> InputRows<'a> {
 
     /// Strips of columns overlap, so that a part may be met twice.
     fn note_missing(&mut self) {
-        for part in self.rows.iter().flat_map(ScaledRows::missing) {
+        for part in self.scaled.iter().flat_map(ScaledRows::missing) {
             if !self.missing.contains(part) {
                 self.missing.push(*part);
             }
         }
+    }
+
+    /// Forgets the rows above this one.
+    fn forget_above(&mut self, row: usize) {
+        let passed = row.min(self.held.end) - self.held.start;
+        self.pixels.drain(..passed * 3 * self.columns.len());
+        self.held.start += passed;
+        if row > self.held.end {
+            // Those between were passed over, and are never read.
+            self.held = row..row;
+        }
+    }
+
+    /// Reads the next rows up to this one.
+    fn read_up_to(&mut self, end: usize) -> Result<(), Error> {
+        let Some(scaled) = &mut self.scaled else { return Ok(()) };
+        let [_, down] = MirroredAxis::both(self.input.scaled, self.input.mirrored);
+        let place = |row: usize| self.top + row as u32;
+        let new = self.held.end..end;
+        let last = new.clone().map(|row| down.pixel(place(row))).max();
+        let Some(last) = last else { return Ok(()) };
+        // Whatever is mirrored further down must not be forgotten.
+        let first = down.first(place(new.start)..self.top + self.size.height);
+        scaled.rows(first as usize..last as usize + 1)?;
+        if !scaled.missing().is_empty() {
+            // Whoever went on from here would not meet what was damaged above.
+            self.input.kept.give_up();
+        }
+        // They are there: this only borrows them.
+        let width = scaled.size().width as usize;
+        let (pixels, first) = scaled.rows(first as usize..last as usize + 1)?;
+        let (pixels, columns) = (pixels.as_chunks::<3>().0, &self.columns);
+        let at = self.pixels.len();
+        self.pixels.resize(at + 3 * new.len() * columns.len(), 0);
+        let made = &mut self.pixels[at..];
+        for (row, made) in new.clone().zip(made.chunks_exact_mut(3 * columns.len())) {
+            let row = &pixels[(down.pixel(place(row)) as usize - first) * width..][..width];
+            for (made, &column) in made.as_chunks_mut().0.iter_mut().zip(columns) {
+                *made = row[column as usize];
+            }
+        }
+        if let Some(stain) = self.input.stain {
+            stain.apply(made);
+        }
+        let read = (new.len() * self.columns.len()) as f64;
+        self.input.progress.add(read / self.input.size().area() as f64);
+        self.held.end = end;
+        Ok(())
     }
 }
 
@@ -77,34 +140,27 @@ impl RgbRows for InputRows<'_> {
 
     fn select(&mut self, columns: Range<u32>) -> Result<(), Error> {
         self.note_missing();
-        let columns = columns.start + self.left..columns.end + self.left;
         // Memory of the columns before is given back first.
-        self.rows = None;
-        self.end = 0;
-        self.rows = Some(ScaledRows::new(self.input.source, self.input.size, columns)?);
+        self.scaled = None;
+        self.pixels.clear();
+        self.held = 0..0;
+        let [across, _] = MirroredAxis::both(self.input.scaled, self.input.mirrored);
+        let columns = columns.start + self.left..columns.end + self.left;
+        let first = across.first(columns.clone());
+        self.columns = columns.map(|column| across.pixel(column) - first).collect();
+        let end = first + self.columns.iter().max().map_or(0, |last| last + 1);
+        self.scaled = Some(ScaledRows::new(self.input.source, self.input.scaled, first..end)?);
         Ok(())
     }
 
     fn rows(&mut self, rows: Range<usize>) -> Result<(&[u8], usize), Error> {
-        if self.rows.is_none() {
-            self.select(0..self.size().width)?;
+        if self.scaled.is_none() {
+            self.select(0..self.size.width)?;
         }
-        let top = self.top as usize;
-        let Some(scaled) = &mut self.rows else { return Ok((&[], rows.start)) };
-        let read = rows.end.saturating_sub(self.end) as f64 * f64::from(scaled.size().width);
-        self.end = self.end.max(rows.end);
-        self.input.progress.add(read / self.input.size.area() as f64);
-        scaled.rows(rows.start + top..rows.end + top)?;
-        if !scaled.missing().is_empty() {
-            // Whoever went on from here would not meet what was damaged above.
-            self.input.kept.give_up();
+        self.forget_above(rows.start);
+        if rows.end > self.held.end {
+            self.read_up_to(rows.end)?;
         }
-        // They are there: this only borrows them.
-        let (pixels, first) = scaled.rows(rows.start + top..rows.end + top)?;
-        // Rows that are left out are never asked for, so none of them is there.
-        let first = first - top;
-        let Some(stain) = self.input.stain else { return Ok((pixels, first)) };
-        stain.apply(pixels, &mut self.normalized);
-        Ok((&self.normalized, first))
+        Ok((&self.pixels, self.held.start))
     }
 }

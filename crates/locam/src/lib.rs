@@ -28,6 +28,7 @@ mod learning_rate;
 mod locating;
 mod memory;
 mod mining;
+mod mirrored;
 mod models;
 mod outputs;
 mod part_maps;

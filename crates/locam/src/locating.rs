@@ -20,6 +20,10 @@ use std::path::Path;
 /// a field under the microscope has framed it, so that to look for glass there would cost more than it spares.
 pub(crate) const SLIDE_PIXELS: u64 = 6_000_000;
 
+/// Pixels of the network's input that are mirrored beyond each border of an image: one stride of most networks, and whole ones
+/// of all. Twice or three times as many find as much.
+const MIRRORED: u32 = 32;
+
 /// How a model is laid over images.
 #[derive(Clone, Debug)]
 pub struct LocateOptions {
@@ -384,23 +388,25 @@ impl Locator {
 
     /// What is to be searched of a slide: where an object's width around a cell holds tissue. Of other images all. With it comes
     /// what of the image is damaged, among that which was looked at for this.
-    fn parts(&self, source: &ImageSource, input_size: Size) -> Result<(Vec<Part>, Vec<Rect>), Error> {
+    fn parts(&self, input: Input<'_>) -> Result<(Vec<Part>, Vec<Rect>), Error> {
+        let Input { source, scaled, mirrored, .. } = input;
         let (graph, size) = (self.predictor.graph(), source.size());
-        let map = graph.output_size(input_size).map_err(NetError::from)?;
+        let map = graph.output_size(input.size()).map_err(NetError::from)?;
         if self.options.everything || size.area() <= SLIDE_PIXELS {
-            return Ok((vec![Part::whole(input_size, map)], Vec::new()));
+            return Ok((vec![Part::whole(input.size(), map)], Vec::new()));
         }
-        let scale = pixels_per_pixel(input_size, size);
+        let scale = pixels_per_pixel(scaled, size);
         let object = self.usual_object_in_input() / scale.x.min(scale.y);
         let tissue = TissueMask::new(source, object)?;
         let Point { x, y } = self.model.spec.displacement;
         let reach = 2.0 * (object + graph.map_transform().stride.x / scale.x.min(scale.y));
         let wanted = |in_input: Point| {
-            let place = Point::new((in_input.x + x) / scale.x, (in_input.y + y) / scale.y);
+            let beyond = f64::from(mirrored);
+            let place = Point::new((in_input.x - beyond + x) / scale.x, (in_input.y - beyond + y) / scale.y);
             tissue.any_in(Rect::around(place, reach, reach))
         };
         Ok((
-            parts(graph, input_size, map, self.model.spec.min_input_side(), wanted),
+            parts(graph, input.size(), map, self.model.spec.min_input_side(), wanted),
             tissue.missing().to_vec(),
         ))
     }
@@ -416,18 +422,23 @@ impl Locator {
         let size = source.size();
         let side =
             |pixels: u32| ((f64::from(pixels) * scale).round() as u32).max(self.model.spec.min_input_side());
-        let input_size = Size::new(side(size.width), side(size.height));
-        let (parts, mut missing) = self.parts(source, input_size)?;
-        let pixels: u64 = parts.iter().map(|part| part.size.area()).sum();
-        let searched = (pixels as f64 / input_size.area() as f64).min(1.0);
+        let scaled = Size::new(side(size.width), side(size.height));
         let progress = self.progress.begin(size.area());
-        let input = Input { source, size: input_size, stain, progress: &progress, kept };
+        let input = Input { source, scaled, mirrored: MIRRORED, stain, progress: &progress, kept };
+        let (parts, mut missing) = self.parts(input)?;
+        let pixels: u64 = parts.iter().map(|part| part.size.area()).sum();
+        let searched = (pixels as f64 / input.size().area() as f64).min(1.0);
         let (found, damaged) = maps_of_parts(&self.predictor, input, &parts, self.options.channels)?;
         missing.extend(damaged);
-        let scale = pixels_per_pixel(input_size, size);
+        let scale = pixels_per_pixel(scaled, size);
         let Point { x, y } = self.model.spec.displacement;
         let displacement = Point::new(x / scale.x, y / scale.y);
-        let place = |map: ScoreMap| map.for_scaled_input(scale.x, scale.y).moved(displacement);
+        let beyond = Point::new(-f64::from(MIRRORED), -f64::from(MIRRORED));
+        let cells = MIRRORED / self.predictor.graph().map_transform().stride.x as u32;
+        let place = |map: ScoreMap| {
+            let in_input = map.without_border(cells).moved(beyond);
+            in_input.for_scaled_input(scale.x, scale.y).moved(displacement)
+        };
         let maps = ImageMaps {
             maps: found.maps.into_iter().map(place).collect(),
             mean: place(found.mean),

@@ -15,13 +15,14 @@ pub(crate) fn maps_of_parts(
     channels: ChannelChoice,
 ) -> Result<(ImageMaps, Vec<Rect>), Error> {
     if let [part] = parts
-        && part.size == input.size
+        && part.size == input.size()
     {
         return maps_of_part(predictor, input, part, channels);
     }
     let (graph, transform) = (predictor.graph(), predictor.graph().map_transform());
     let stride = transform.stride.x as u32;
-    let unsearched = ScoreMap::unsearched(graph.output_size(input.size).map_err(NetError::from)?, transform);
+    let unsearched =
+        ScoreMap::unsearched(graph.output_size(input.size()).map_err(NetError::from)?, transform);
     let (maps, mean) = (vec![unsearched.clone(); predictor.classes()], unsearched);
     let mut whole = ImageMaps { maps, mean, channels: Vec::new() };
     let mut missing = Vec::new();
@@ -53,6 +54,7 @@ fn maps_of_part(
 mod tests {
     use super::*;
     use crate::Progress;
+    use crate::progress::ImageProgress;
     use crate::row_file::RowFile;
     use image::RgbImage;
     use locam_arch::ArchName;
@@ -70,8 +72,31 @@ mod tests {
         Predictor::finer(&crate::testing::model(arch), &Compute::Cpu, Precision::F32, steps).unwrap()
     }
 
-    fn whole_part(predictor: &Predictor, size: Size) -> Part {
-        Part::whole(size, predictor.graph().output_size(size).unwrap())
+    /// As many pixels are mirrored beyond each border.
+    const MIRRORED: u32 = 32;
+
+    fn input<'a>(
+        source: &'a ImageSource,
+        scaled: Size,
+        progress: &'a ImageProgress<'a>,
+        kept: &'a RowFile,
+    ) -> Input<'a> {
+        Input { source, scaled, mirrored: MIRRORED, stain: None, progress, kept }
+    }
+
+    fn whole_part(predictor: &Predictor, input: Input<'_>) -> Part {
+        Part::whole(input.size(), predictor.graph().output_size(input.size()).unwrap())
+    }
+
+    fn mirrored(image: &RgbImage) -> RgbImage {
+        let (width, height) = image.dimensions();
+        let pixel = |place: u32, length: u32| match place.checked_sub(MIRRORED) {
+            None => MIRRORED - 1 - place,
+            Some(pixel) => pixel.min(2 * length - 1 - pixel),
+        };
+        RgbImage::from_fn(width + 2 * MIRRORED, height + 2 * MIRRORED, |x, y| {
+            *image.get_pixel(pixel(x, width), pixel(y, height))
+        })
     }
 
     /// What a pass over a whole image in memory gives.
@@ -90,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_read_by_rows_has_the_maps_of_the_whole_image_scaled() {
+    fn a_file_read_by_rows_has_the_maps_of_the_whole_image_scaled_and_mirrored() {
         let folder = tempfile::tempdir().unwrap();
         let (image, source) = written(&folder);
         let predictor = predictor(ArchName::Resnet18, 1);
@@ -98,12 +123,12 @@ mod tests {
             let choice = ChannelChoice::Strongest(3);
             let progress = Progress::default();
             let (image_progress, kept) = (progress.begin(1_000_000), RowFile::default());
-            let input = Input { source: &source, size, stain: None, progress: &image_progress, kept: &kept };
-            let part = whole_part(&predictor, size);
+            let input = input(&source, size, &image_progress, &kept);
+            let part = whole_part(&predictor, input);
             let (found, missing) = maps_of_part(&predictor, input, &part, choice).unwrap();
             assert!(progress.searched() > 999_000, "{}", progress.searched());
             let scaled = locam_data::resize(&image, size).unwrap();
-            assert_eq!(found, whole_maps(&predictor, &scaled, choice), "{size}");
+            assert_eq!(found, whole_maps(&predictor, &mirrored(&scaled), choice), "{size}");
             assert_eq!(missing, []);
         }
     }
@@ -127,19 +152,20 @@ mod tests {
         ] {
             let predictor = predictor(arch, steps);
             let graph = predictor.graph();
-            let map = graph.output_size(size).unwrap();
+            let whole = Size::new(size.width + 2 * MIRRORED, size.height + 2 * MIRRORED);
+            let map = graph.output_size(whole).unwrap();
             let near = |center: Point| {
                 center.distance(Point::new(40.0, 60.0)) < 50.0
                     || center.distance(Point::new(970.0, 870.0)) < 60.0
             };
-            let parts = crate::parts::parts(graph, size, map, 240, near);
+            let parts = crate::parts::parts(graph, whole, map, 240, near);
             assert_eq!(parts.len(), 2, "{arch}: {parts:?}");
             let of = |parts: &[Part]| {
                 let (progress, kept) = (progress.begin(1), RowFile::default());
-                let input = Input { source: &source, size, stain: None, progress: &progress, kept: &kept };
+                let input = input(&source, size, &progress, &kept);
                 maps_of_parts(&predictor, input, parts, ChannelChoice::None).unwrap().0
             };
-            let (whole, found) = (of(&[Part::whole(size, map)]), of(&parts));
+            let (whole, found) = (of(&[Part::whole(whole, map)]), of(&parts));
             let pairs = whole.maps.iter().zip(&found.maps).chain([(&whole.mean, &found.mean)]);
             for (whole, found) in pairs {
                 assert_eq!((found.size(), found.transform()), (whole.size(), whole.transform()));
@@ -166,15 +192,16 @@ mod tests {
         RgbImage::from_fn(size.width, size.height, pixel).save(&path).unwrap();
         let source = ImageSource::open(&path).unwrap();
         let predictor = predictor(ArchName::Squeezenet1_1, 2);
-        let map = predictor.graph().output_size(size).unwrap();
+        let whole = Size::new(size.width + 2 * MIRRORED, size.height + 2 * MIRRORED);
+        let map = predictor.graph().output_size(whole).unwrap();
         let wanted = |center: Point| center.distance(Point::new(40.0, 60.0)) < 50.0 || center.y > 900.0;
-        let parts = crate::parts::parts(predictor.graph(), size, map, 240, wanted);
+        let parts = crate::parts::parts(predictor.graph(), whole, map, 240, wanted);
         assert_eq!(parts.len(), 2, "{parts:?}");
         let progress = Progress::default();
         let rows = folder.path().join("image.rows");
         let search = |parts: &[Part]| {
             let (progress, kept) = (progress.begin(1), RowFile::open(&rows, "image"));
-            let input = Input { source: &source, size, stain: None, progress: &progress, kept: &kept };
+            let input = input(&source, size, &progress, &kept);
             maps_of_parts(&predictor, input, parts, ChannelChoice::Strongest(2)).unwrap()
         };
         let bits = |(found, missing): (ImageMaps, Vec<Rect>)| {
@@ -183,7 +210,7 @@ mod tests {
             let bits = |map: ScoreMap| map.values().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
             (maps.map(bits).collect::<Vec<_>>(), missing)
         };
-        for parts in [&parts[..], &[Part::whole(size, map)]] {
+        for parts in [&parts[..], &[Part::whole(whole, map)]] {
             let unbroken = bits(search(parts));
             let all = std::fs::read(&rows).unwrap();
             for part in 0..=7 {
@@ -223,8 +250,8 @@ mod tests {
             let progress = Progress::default();
             let (progress, kept) = (progress.begin(1), RowFile::open(&rows, "image"));
             assert!(rows.exists());
-            let input = Input { source: &source, size, stain: None, progress: &progress, kept: &kept };
-            let part = whole_part(&predictor, size);
+            let input = input(&source, size, &progress, &kept);
+            let part = whole_part(&predictor, input);
             maps_of_parts(&predictor, input, &[part], ChannelChoice::None).unwrap()
         };
         let (first, missing) = search();

@@ -57,7 +57,7 @@ pub struct LocateSummary {
 }
 
 /// Version of what a run writes: files of another one are written again.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Searches images and writes into `out`, of these what is asked for and each image's files as soon as it was searched:
 ///

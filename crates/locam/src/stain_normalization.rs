@@ -51,14 +51,13 @@ impl StainNormalization {
         Self { values, saturation: saturation as f32 }
     }
 
-    /// The pixels in that light and stain, in place of what `into` held.
-    pub(crate) fn apply(&self, pixels: &[u8], into: &mut Vec<u8>) {
-        into.resize(pixels.len(), 0);
-        for (pixel, into) in pixels.as_chunks().0.iter().zip(into.as_chunks_mut().0) {
+    /// Brings pixels to that light and stain.
+    pub(crate) fn apply(&self, pixels: &mut [u8]) {
+        for pixel in pixels.as_chunks_mut().0 {
             let [red, green, blue] = pixel.map(usize::from);
-            *into = [self.values[0][red], self.values[1][green], self.values[2][blue]];
+            *pixel = [self.values[0][red], self.values[1][green], self.values[2][blue]];
             if self.saturation > 1.0 {
-                self.saturate(into);
+                self.saturate(pixel);
             }
         }
     }
@@ -79,11 +78,11 @@ mod tests {
     const CHROMA: f64 = 0.2;
 
     fn normalized(glass: [u8; 3], cells: Option<(f64, f64)>, pixels: &[u8]) -> Vec<u8> {
-        let mut into = vec![9];
+        let mut pixels = pixels.to_vec();
         let cells = cells.map(|(density, chroma)| CellAppearance { density, chroma });
         let usual = Stain { glass: [210.0; 3], density: DENSITY, chroma: CHROMA / PALE };
-        StainNormalization::from_appearance(Appearance { glass, cells }, &usual).apply(pixels, &mut into);
-        into
+        StainNormalization::from_appearance(Appearance { glass, cells }, &usual).apply(&mut pixels);
+        pixels
     }
 
     #[test]
