@@ -66,14 +66,14 @@ fn all_idb_in_both_parts() {
 }
 
 const VOC: &str = "<annotation><filename>a.png</filename><size><width>40</width><height>30</height></size>
-<object><name>cell</name><bndbox><xmin>1.5</xmin><ymin>2</ymin><xmax>55</xmax><ymax>12.25</ymax></bndbox></object>
+<object><name>cell</name><bndbox><xmin>1.5</xmin><ymin>1</ymin><xmax>55</xmax><ymax>12.25</ymax></bndbox></object>
 <object><name>cell</name><bndbox><xmin>9</xmin><ymin>2</ymin><xmax>9</xmax><ymax>12</ymax></bndbox></object>
 <object><name>cell</name></object>
 <object><name>cell</name><bndbox><xmin>NaN</xmin><ymin>2</ymin><xmax>9</xmax><ymax>12</ymax></bndbox></object>
 </annotation>";
 
 #[test]
-fn voc_clamps_boxes_and_names_bad_ones() {
+fn voc_clamps_boxes_begins_those_of_the_first_pixel_at_the_border_and_names_bad_ones() {
     let data = open(&tree(&[
         ("JPEGImages/a.jpg", ""),
         ("Annotations/a.xml", VOC),
@@ -84,7 +84,7 @@ fn voc_clamps_boxes_and_names_bad_ones() {
         ("ImageSets/Main/trainval.txt", "a\n"),
     ]));
     assert_eq!((data.layout, data.items.len()), (Layout::Voc, 1));
-    assert_eq!(objects(&data, 0), [(0, Shape::Box(Rect::new(1.5, 2.0, 40.0, 12.25)))]);
+    assert_eq!(objects(&data, 0), [(0, Shape::Box(Rect::new(1.5, 0.0, 40.0, 12.25)))]);
     assert_eq!(data.items[0].split, Some(Split::Val));
     // Three bad objects, an image that is not there, half a file, an empty file.
     assert_eq!(data.problems.len(), 6, "{:?}", data.problems);

@@ -30,7 +30,8 @@ pub enum Layout {
     /// Fields `im/Im001_1.jpg` with the blasts' centroids in `xyc/Im001_1.xyc`.
     AllIdb1,
     /// Pascal VOC: an XML file with boxes per image, split lists in `ImageSets/Main`. A box runs from `xmin` to
-    /// `xmax` as they stand; whether a data set counts pixels from 0 or 1 moves it by one pixel.
+    /// `xmax` as they stand; whether a data set counts pixels from 0 or 1 moves it by one pixel. At 1 it begins at the border,
+    /// which tools that count from 0 write there, too.
     Voc,
     /// YOLO: `class cx cy w h` in parts of the image's size, names in `data.yaml`, `classes.txt` or `obj.names`.
     Yolo,

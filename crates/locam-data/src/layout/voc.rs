@@ -128,7 +128,9 @@ fn named_box(object: Node<'_, '_>, size: Option<Size>) -> Result<(String, Rect),
         let value: f64 = text.parse().map_err(|_| format!("<{tag}> is `{text}`, no number"))?;
         if value.is_finite() { Ok(value) } else { Err(format!("<{tag}> is `{text}`")) }
     };
-    let whole = Rect::new(edge("xmin")?, edge("ymin")?, edge("xmax")?, edge("ymax")?);
+    // By VOC's count 1 is the first pixel, and tools that count from 0 write 1 where a box begins at the border.
+    let first_edge = |tag| edge(tag).map(|at| if at <= 1.0 { at.min(0.0) } else { at });
+    let whole = Rect::new(first_edge("xmin")?, first_edge("ymin")?, edge("xmax")?, edge("ymax")?);
     let rect = size.map_or(whole, |size| whole.clamped_to(size));
     if rect.right > rect.left && rect.bottom > rect.top {
         Ok((name.to_owned(), rect))
