@@ -1,7 +1,7 @@
 //! The network's input, read from an image file by rows as the network asks for them.
 
 use crate::Error;
-use crate::mirrored::MirroredAxis;
+use crate::mirrored::{MIRRORED, MirroredAxis, mirrored_size};
 use crate::parts::Part;
 use crate::progress::ImageProgress;
 use crate::row_file::RowFile;
@@ -17,21 +17,11 @@ pub(crate) struct Input<'a> {
     pub(crate) source: &'a ImageSource,
     /// That of the whole image, scaled.
     pub(crate) scaled: Size,
-    /// So many of its pixels are mirrored beyond each border.
-    pub(crate) mirrored: u32,
     /// What is done to its light and stain.
     pub(crate) stain: Option<&'a StainNormalization>,
     pub(crate) progress: &'a ImageProgress<'a>,
     /// The rows of its maps that are kept.
     pub(crate) kept: &'a RowFile,
-}
-
-impl Input<'_> {
-    /// Columns and rows with those that are mirrored.
-    pub(crate) fn size(&self) -> Size {
-        let Size { width, height } = self.scaled;
-        Size::new(width + 2 * self.mirrored, height + 2 * self.mirrored)
-    }
 }
 
 /// A part of such an image.
@@ -93,22 +83,16 @@ impl<'a> InputRows<'a> {
         }
     }
 
-    /// Reads the next rows up to this one.
+    /// Reads the next rows up to this one, where it was not reached yet.
     fn read_up_to(&mut self, end: usize) -> Result<(), Error> {
         let Some(scaled) = &mut self.scaled else { return Ok(()) };
-        let [_, down] = MirroredAxis::both(self.input.scaled, self.input.mirrored);
+        let [_, down] = MirroredAxis::both(self.input.scaled, MIRRORED);
         let place = |row: usize| self.top + row as u32;
         let new = self.held.end..end;
         let last = new.clone().map(|row| down.pixel(place(row))).max();
         let Some(last) = last else { return Ok(()) };
         // Whatever is mirrored further down must not be forgotten.
         let first = down.first(place(new.start)..self.top + self.size.height);
-        scaled.rows(first as usize..last as usize + 1)?;
-        if !scaled.missing().is_empty() {
-            // Whoever went on from here would not meet what was damaged above.
-            self.input.kept.give_up();
-        }
-        // They are there: this only borrows them.
         let width = scaled.size().width as usize;
         let (pixels, first) = scaled.rows(first as usize..last as usize + 1)?;
         let (pixels, columns) = (pixels.as_chunks::<3>().0, &self.columns);
@@ -121,11 +105,15 @@ impl<'a> InputRows<'a> {
                 *made = row[column as usize];
             }
         }
+        if !scaled.missing().is_empty() {
+            // Whoever went on from here would not meet what was damaged above.
+            self.input.kept.give_up();
+        }
         if let Some(stain) = self.input.stain {
             stain.apply(made);
         }
         let read = (new.len() * self.columns.len()) as f64;
-        self.input.progress.add(read / self.input.size().area() as f64);
+        self.input.progress.add(read / mirrored_size(self.input.scaled).area() as f64);
         self.held.end = end;
         Ok(())
     }
@@ -144,7 +132,7 @@ impl RgbRows for InputRows<'_> {
         self.scaled = None;
         self.pixels.clear();
         self.held = 0..0;
-        let [across, _] = MirroredAxis::both(self.input.scaled, self.input.mirrored);
+        let [across, _] = MirroredAxis::both(self.input.scaled, MIRRORED);
         let columns = columns.start + self.left..columns.end + self.left;
         let first = across.first(columns.clone());
         self.columns = columns.map(|column| across.pixel(column) - first).collect();
@@ -158,9 +146,7 @@ impl RgbRows for InputRows<'_> {
             self.select(0..self.size.width)?;
         }
         self.forget_above(rows.start);
-        if rows.end > self.held.end {
-            self.read_up_to(rows.end)?;
-        }
+        self.read_up_to(rows.end)?;
         Ok((&self.pixels, self.held.start))
     }
 }

@@ -1,6 +1,7 @@
 //! One image in, maps and regions out.
 
 use crate::input_rows::Input;
+use crate::mirrored::{MIRRORED, mirrored_size};
 use crate::part_maps::maps_of_parts;
 use crate::parts::{Part, parts};
 use crate::row_file::RowFile;
@@ -19,10 +20,6 @@ use std::path::Path;
 /// Images of more pixels than this are slides: glass is told from tissue first, and only that is searched. Whoever photographs
 /// a field under the microscope has framed it, so that to look for glass there would cost more than it spares.
 pub(crate) const SLIDE_PIXELS: u64 = 6_000_000;
-
-/// Pixels of the network's input that are mirrored beyond each border of an image: one stride of most networks, and whole ones
-/// of all. Twice or three times as many find as much.
-const MIRRORED: u32 = 32;
 
 /// How a model is laid over images.
 #[derive(Clone, Debug)]
@@ -389,11 +386,11 @@ impl Locator {
     /// What is to be searched of a slide: where an object's width around a cell holds tissue. Of other images all. With it comes
     /// what of the image is damaged, among that which was looked at for this.
     fn parts(&self, input: Input<'_>) -> Result<(Vec<Part>, Vec<Rect>), Error> {
-        let Input { source, scaled, mirrored, .. } = input;
-        let (graph, size) = (self.predictor.graph(), source.size());
-        let map = graph.output_size(input.size()).map_err(NetError::from)?;
+        let Input { source, scaled, .. } = input;
+        let (graph, size, whole) = (self.predictor.graph(), source.size(), mirrored_size(scaled));
+        let map = graph.output_size(whole).map_err(NetError::from)?;
         if self.options.everything || size.area() <= SLIDE_PIXELS {
-            return Ok((vec![Part::whole(input.size(), map)], Vec::new()));
+            return Ok((vec![Part::whole(whole, map)], Vec::new()));
         }
         let scale = pixels_per_pixel(scaled, size);
         let object = self.usual_object_in_input() / scale.x.min(scale.y);
@@ -401,14 +398,11 @@ impl Locator {
         let Point { x, y } = self.model.spec.displacement;
         let reach = 2.0 * (object + graph.map_transform().stride.x / scale.x.min(scale.y));
         let wanted = |in_input: Point| {
-            let beyond = f64::from(mirrored);
+            let beyond = f64::from(MIRRORED);
             let place = Point::new((in_input.x - beyond + x) / scale.x, (in_input.y - beyond + y) / scale.y);
             tissue.any_in(Rect::around(place, reach, reach))
         };
-        Ok((
-            parts(graph, input.size(), map, self.model.spec.min_input_side(), wanted),
-            tissue.missing().to_vec(),
-        ))
+        Ok((parts(graph, whole, map, self.model.spec.min_input_side(), wanted), tissue.missing().to_vec()))
     }
 
     /// The maps of an image at a scale, the part of it that was searched, and what of it is damaged.
@@ -424,10 +418,10 @@ impl Locator {
             |pixels: u32| ((f64::from(pixels) * scale).round() as u32).max(self.model.spec.min_input_side());
         let scaled = Size::new(side(size.width), side(size.height));
         let progress = self.progress.begin(size.area());
-        let input = Input { source, scaled, mirrored: MIRRORED, stain, progress: &progress, kept };
+        let input = Input { source, scaled, stain, progress: &progress, kept };
         let (parts, mut missing) = self.parts(input)?;
         let pixels: u64 = parts.iter().map(|part| part.size.area()).sum();
-        let searched = (pixels as f64 / input.size().area() as f64).min(1.0);
+        let searched = (pixels as f64 / mirrored_size(scaled).area() as f64).min(1.0);
         let (found, damaged) = maps_of_parts(&self.predictor, input, &parts, self.options.channels)?;
         missing.extend(damaged);
         let scale = pixels_per_pixel(scaled, size);

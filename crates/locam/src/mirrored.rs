@@ -2,6 +2,15 @@
 
 use locam_core::Size;
 
+/// Pixels of the network's input that are mirrored beyond each border of an image: one stride of most networks, and whole ones
+/// of all. Twice or three times as many find as much.
+pub(crate) const MIRRORED: u32 = 32;
+
+/// Columns and rows of an image with those that are mirrored.
+pub(crate) fn mirrored_size(image: Size) -> Size {
+    Size::new(image.width + 2 * MIRRORED, image.height + 2 * MIRRORED)
+}
+
 /// An axis of an image with some of its pixels mirrored beyond either end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MirroredAxis {

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::input_rows::{Input, InputRows};
+use crate::mirrored::mirrored_size;
 use crate::parts::Part;
 use locam_core::{Rect, ScoreMap};
 use locam_net::{ChannelChoice, ImageMaps, NetError, Predictor, class_maps};
@@ -15,14 +16,14 @@ pub(crate) fn maps_of_parts(
     channels: ChannelChoice,
 ) -> Result<(ImageMaps, Vec<Rect>), Error> {
     if let [part] = parts
-        && part.size == input.size()
+        && part.size == mirrored_size(input.scaled)
     {
         return maps_of_part(predictor, input, part, channels);
     }
     let (graph, transform) = (predictor.graph(), predictor.graph().map_transform());
     let stride = transform.stride.x as u32;
-    let unsearched =
-        ScoreMap::unsearched(graph.output_size(input.size()).map_err(NetError::from)?, transform);
+    let map = graph.output_size(mirrored_size(input.scaled)).map_err(NetError::from)?;
+    let unsearched = ScoreMap::unsearched(map, transform);
     let (maps, mean) = (vec![unsearched.clone(); predictor.classes()], unsearched);
     let mut whole = ImageMaps { maps, mean, channels: Vec::new() };
     let mut missing = Vec::new();
@@ -54,7 +55,7 @@ fn maps_of_part(
 mod tests {
     use super::*;
     use crate::Progress;
-    use crate::progress::ImageProgress;
+    use crate::mirrored::MIRRORED;
     use crate::row_file::RowFile;
     use image::RgbImage;
     use locam_arch::ArchName;
@@ -72,20 +73,9 @@ mod tests {
         Predictor::finer(&crate::testing::model(arch), &Compute::Cpu, Precision::F32, steps).unwrap()
     }
 
-    /// As many pixels are mirrored beyond each border.
-    const MIRRORED: u32 = 32;
-
-    fn input<'a>(
-        source: &'a ImageSource,
-        scaled: Size,
-        progress: &'a ImageProgress<'a>,
-        kept: &'a RowFile,
-    ) -> Input<'a> {
-        Input { source, scaled, mirrored: MIRRORED, stain: None, progress, kept }
-    }
-
     fn whole_part(predictor: &Predictor, input: Input<'_>) -> Part {
-        Part::whole(input.size(), predictor.graph().output_size(input.size()).unwrap())
+        let size = mirrored_size(input.scaled);
+        Part::whole(size, predictor.graph().output_size(size).unwrap())
     }
 
     fn mirrored(image: &RgbImage) -> RgbImage {
@@ -123,7 +113,8 @@ mod tests {
             let choice = ChannelChoice::Strongest(3);
             let progress = Progress::default();
             let (image_progress, kept) = (progress.begin(1_000_000), RowFile::default());
-            let input = input(&source, size, &image_progress, &kept);
+            let input =
+                Input { source: &source, scaled: size, stain: None, progress: &image_progress, kept: &kept };
             let part = whole_part(&predictor, input);
             let (found, missing) = maps_of_part(&predictor, input, &part, choice).unwrap();
             assert!(progress.searched() > 999_000, "{}", progress.searched());
@@ -152,7 +143,7 @@ mod tests {
         ] {
             let predictor = predictor(arch, steps);
             let graph = predictor.graph();
-            let whole = Size::new(size.width + 2 * MIRRORED, size.height + 2 * MIRRORED);
+            let whole = mirrored_size(size);
             let map = graph.output_size(whole).unwrap();
             let near = |center: Point| {
                 center.distance(Point::new(40.0, 60.0)) < 50.0
@@ -162,7 +153,8 @@ mod tests {
             assert_eq!(parts.len(), 2, "{arch}: {parts:?}");
             let of = |parts: &[Part]| {
                 let (progress, kept) = (progress.begin(1), RowFile::default());
-                let input = input(&source, size, &progress, &kept);
+                let input =
+                    Input { source: &source, scaled: size, stain: None, progress: &progress, kept: &kept };
                 maps_of_parts(&predictor, input, parts, ChannelChoice::None).unwrap().0
             };
             let (whole, found) = (of(&[Part::whole(whole, map)]), of(&parts));
@@ -192,7 +184,7 @@ mod tests {
         RgbImage::from_fn(size.width, size.height, pixel).save(&path).unwrap();
         let source = ImageSource::open(&path).unwrap();
         let predictor = predictor(ArchName::Squeezenet1_1, 2);
-        let whole = Size::new(size.width + 2 * MIRRORED, size.height + 2 * MIRRORED);
+        let whole = mirrored_size(size);
         let map = predictor.graph().output_size(whole).unwrap();
         let wanted = |center: Point| center.distance(Point::new(40.0, 60.0)) < 50.0 || center.y > 900.0;
         let parts = crate::parts::parts(predictor.graph(), whole, map, 240, wanted);
@@ -201,7 +193,8 @@ mod tests {
         let rows = folder.path().join("image.rows");
         let search = |parts: &[Part]| {
             let (progress, kept) = (progress.begin(1), RowFile::open(&rows, "image"));
-            let input = input(&source, size, &progress, &kept);
+            let input =
+                Input { source: &source, scaled: size, stain: None, progress: &progress, kept: &kept };
             maps_of_parts(&predictor, input, parts, ChannelChoice::Strongest(2)).unwrap()
         };
         let bits = |(found, missing): (ImageMaps, Vec<Rect>)| {
@@ -250,7 +243,8 @@ mod tests {
             let progress = Progress::default();
             let (progress, kept) = (progress.begin(1), RowFile::open(&rows, "image"));
             assert!(rows.exists());
-            let input = input(&source, size, &progress, &kept);
+            let input =
+                Input { source: &source, scaled: size, stain: None, progress: &progress, kept: &kept };
             let part = whole_part(&predictor, input);
             maps_of_parts(&predictor, input, &[part], ChannelChoice::None).unwrap()
         };
