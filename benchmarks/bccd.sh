@@ -13,7 +13,7 @@ locam() { ${LOCAM:-cargo run --quiet --release --} "$@"; }
 
 locam train "$shared/data/bccd/BCCD" --classes WBC --window 224 --background 3 --out "$run" \
   --weights "$shared/weights/resnet18_imagenet_f16.safetensors" --normalization imagenet \
-  --epochs 6 --learning-rate 0.003 --schedule cosine --augment microscopy
+  --epochs 6 --learning-rate 0.003 --schedule cosine --augment microscopy,-copy-paste
 locam calibrate --model "$run" "$shared/data/bccd/BCCD" --split val
 locam evaluate --model "$run" "$shared/data/bccd/BCCD" --split test --out "$run/test"
 cargo xtask results bccd "$run/test/evaluation.json"

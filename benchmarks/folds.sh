@@ -17,7 +17,7 @@ imagenet="--weights $shared/weights/resnet18_imagenet_f16.safetensors"
 tuned="$imagenet --normalization imagenet --schedule cosine"
 
 locam train "$shared/data/bccd/BCCD" --folds 5 --classes WBC --window 224 --background 3 $tuned --learning-rate 0.003 \
-  --augment microscopy --epochs 6 --out "$run/bccd"
+  --augment microscopy,-copy-paste --epochs 6 --out "$run/bccd"
 cargo xtask results bccd-folds "$run/bccd/cross-validation.json"
 
 benchmarks/chula_fields.sh "$run-fields"

@@ -33,7 +33,7 @@ mod view;
 mod window;
 
 pub use appearance::{Appearance, CellAppearance};
-pub use augment::{AUGMENT_MARGIN, Augment, Blend, Change};
+pub use augment::{AUGMENT_MARGIN, Augment, Blend, Change, SmallObjects};
 pub use cell_size::CellSize;
 pub use contact_sheet::contact_sheet;
 pub use copies::{Copies, Fingerprint, fingerprints};

@@ -142,7 +142,7 @@ impl Plan {
         let mut pixels = Vec::with_capacity(drawn.len() * 3 * side * side);
         let keys: Vec<[u64; 3]> = drawn.iter().map(|one| [self.seed, self.epoch, one.key()]).collect();
         for (one, &key) in drawn.iter().zip(&keys) {
-            self.augment.append(&mut pixels, &self.store.view(one.index)?, side, key);
+            self.store.append(&mut pixels, one.index, self.augment, key)?;
         }
         let labels: Vec<usize> = drawn.iter().map(|one| self.store.class_of(one.index).0).collect();
         let blends = self.augment.blend(&mut pixels, side, &labels, &keys);
@@ -187,9 +187,9 @@ impl Drop for Batches {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Crop, Patch, Split};
+    use crate::{Crop, Patch, SmallObjects, Split};
     use image::{Rgb, RgbImage};
-    use locam_core::ClassId;
+    use locam_core::{ClassId, Rect};
     use std::path::Path;
 
     const SIDE: u32 = 3;
@@ -204,7 +204,11 @@ mod tests {
             class: ClassId(i as usize % 3),
             split: Split::Train,
         };
-        Arc::new(PatchStore::open((0..count).map(patch).collect(), SIDE, budget).0)
+        let small = [(path.clone(), ClassId(3), Rect::new(10.0, 2.0, 13.0, 5.0))];
+        let small = SmallObjects::open(&small, 1.0, &[], 3.0).unwrap();
+        Arc::new(
+            PatchStore::open((0..count).map(patch).collect(), SIDE, budget).0.with_small_objects(Some(small)),
+        )
     }
 
     fn config(workers: usize) -> LoaderConfig {
@@ -246,6 +250,26 @@ mod tests {
             assert_eq!(epoch(&kept, &config(workers), order, 0), expected);
             assert_eq!(epoch(&decoded, &config(workers), order, 0), expected);
         }
+    }
+
+    #[test]
+    fn small_objects_are_pasted_in_training_where_augmentation_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path(), 60, u64::MAX);
+        let with = |augment: &str| LoaderConfig { augment: augment.parse().unwrap(), ..config(2) };
+        let changed = |augment: &str, order| {
+            let (plain, found) =
+                (epoch(&store, &with("none"), order, 0), epoch(&store, &with(augment), order, 0));
+            let pairs = plain.iter().zip(&found).flat_map(|(a, b)| {
+                let length = 3 * (SIDE * SIDE) as usize;
+                a.pixels.chunks(length).zip(b.pixels.chunks(length))
+            });
+            pairs.filter(|(a, b)| a != b).count()
+        };
+        let shuffled = Order::Shuffled { epoch: 1 };
+        assert!((30..60).contains(&changed("copy-paste", shuffled)));
+        assert_eq!(changed("copy-paste", Order::Sequential), 0);
+        assert_eq!(changed("none", shuffled), 0);
     }
 
     #[test]

@@ -14,11 +14,14 @@ use locam_core::{ClassId, Point, Rect, Shape, Size, median};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use std::path::{Path, PathBuf};
 
 /// The class of what is not sought.
 pub const BACKGROUND: &str = "background";
 /// How much of an object's box a background window may cover.
 const MOST_COVERED: f64 = 0.1;
+/// The most that an object is beside the usual sought one for only many of them to be like one of those.
+const SMALL: f64 = 2.0 / 3.0;
 /// Random places that are tried for each background window.
 const TRIES: usize = 64;
 
@@ -71,8 +74,27 @@ pub struct PatchSet {
     pub patches: Vec<Patch>,
     /// As [`PatchClass::object_size`], over the training objects of all classes.
     pub object_size: Option<f64>,
+    /// Training images with the boxes of objects that are sought, by image.
+    pub sought_objects: Vec<(PathBuf, Rect)>,
+    /// The same of objects that are not, touch none of those and are small (two thirds at most) beside them, with the data's
+    /// classes.
+    pub small_objects: Vec<(PathBuf, ClassId, Rect)>,
     /// Images that were passed over.
     pub problems: Vec<Problem>,
+}
+
+impl PatchSet {
+    /// Adds the boxes of wanted objects, and those of others up to `size` that touch none of these.
+    fn add_sought_and_small(&mut self, data: &Dataset, splits: &[Split], wanted: &[ClassId], size: f64) {
+        for (path, objects) in training_objects(data, splits) {
+            let boxes = objects.iter().filter_map(|object| Some((object.class, object.shape.rect()?)));
+            let (sought, others): (Vec<_>, Vec<_>) = boxes.partition(|(class, _)| wanted.contains(class));
+            let is_apart = |rect: Rect| sought.iter().all(|(_, one)| one.intersection(rect).area() <= 0.0);
+            let others = others.into_iter().filter(|&(_, rect)| rect.area().sqrt() <= size && is_apart(rect));
+            self.small_objects.extend(others.map(|(class, rect)| (path.to_owned(), class, rect)));
+            self.sought_objects.extend(sought.into_iter().map(|(_, rect)| (path.to_owned(), rect)));
+        }
+    }
 }
 
 /// Chooses patches: labelled patches are taken whole; from annotated images a window is cut around every object, moved
@@ -111,7 +133,14 @@ pub fn plan_patches(data: &Dataset, plan: &PatchPlan) -> Result<PatchSet, DataEr
         .enumerate()
         .map(|(i, item)| patches_of(item, i as u64, splits[i], plan, &wanted, background))
         .collect();
-    let mut set = PatchSet { classes, patches: Vec::new(), object_size: None, problems: Vec::new() };
+    let mut set = PatchSet {
+        classes,
+        patches: Vec::new(),
+        object_size: None,
+        sought_objects: Vec::new(),
+        small_objects: Vec::new(),
+        problems: Vec::new(),
+    };
     for result in cut {
         match result {
             Ok(patches) => set.patches.extend(patches),
@@ -119,6 +148,9 @@ pub fn plan_patches(data: &Dataset, plan: &PatchPlan) -> Result<PatchSet, DataEr
         }
     }
     set.object_size = object_size(data, &splits, &wanted);
+    if let Some(size) = set.object_size {
+        set.add_sought_and_small(data, &splits, &wanted, SMALL * size);
+    }
     for (class, id) in set.classes.iter_mut().zip(wanted) {
         class.object_size = object_size(data, &splits, &[id]);
     }
@@ -245,17 +277,20 @@ fn is_clear_of(crop: Crop, shape: &Shape) -> bool {
 }
 
 fn object_size(data: &Dataset, splits: &[Split], wanted: &[ClassId]) -> Option<f64> {
-    let sizes = data
-        .items
-        .iter()
-        .zip(splits)
-        .filter(|(_, split)| **split == Split::Train)
-        .filter_map(|(item, _)| match &item.label {
-            Label::Objects(objects) => Some(objects),
-            Label::Class(_) => None,
-        })
-        .flatten()
-        .filter(|object| wanted.contains(&object.class))
-        .filter_map(|object| Some(object.shape.rect()?.area().sqrt()));
-    median(sizes)
+    let objects = training_objects(data, splits).flat_map(|(_, objects)| objects);
+    let boxes =
+        objects.filter(|object| wanted.contains(&object.class)).filter_map(|object| object.shape.rect());
+    median(boxes.map(|rect| rect.area().sqrt()))
+}
+
+/// Training images with their objects.
+fn training_objects<'a>(
+    data: &'a Dataset,
+    splits: &'a [Split],
+) -> impl Iterator<Item = (&'a Path, &'a [Object])> {
+    let items = data.items.iter().zip(splits).filter(|(_, split)| **split == Split::Train);
+    items.filter_map(|(item, _)| match &item.label {
+        Label::Objects(objects) => Some((item.path.as_path(), objects.as_slice())),
+        Label::Class(_) => None,
+    })
 }

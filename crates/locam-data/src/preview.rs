@@ -45,7 +45,7 @@ fn changed(
 ) -> Result<Vec<u8>, DataError> {
     let mut pixels = Vec::new();
     let key = [config.seed, epoch, place as u64];
-    config.augment.append(&mut pixels, &store.view(place)?, store.side() as usize, key);
+    store.append(&mut pixels, place, config.augment, key)?;
     Ok(pixels)
 }
 

@@ -1,7 +1,7 @@
 //! The pixels of all patches of a data set, ready to be batched.
 
 use crate::view::surroundings;
-use crate::{Crop, DataError, Patch, Problem, View, read_rgb, resize};
+use crate::{Augment, Change, Crop, DataError, Patch, Problem, SmallObjects, View, read_rgb, resize};
 use image::RgbImage;
 use locam_core::{ClassId, Size};
 use rayon::prelude::*;
@@ -24,6 +24,7 @@ pub struct PatchStore {
     /// One entry per patch, or none at all where they did not fit.
     views: Vec<View<'static>>,
     data_hash: String,
+    small_objects: Option<SmallObjects>,
 }
 
 /// What became of one patch on opening: its place in the list, its pixels where they are to be kept, their hash.
@@ -71,7 +72,19 @@ impl PatchStore {
             patches: readable.into_iter().flatten().collect(),
             views: views.into_iter().flatten().collect(),
             data_hash,
+            small_objects: None,
         }
+    }
+
+    /// The same with objects that augmentation pastes into patches.
+    #[must_use]
+    pub fn with_small_objects(self, small_objects: Option<SmallObjects>) -> Self {
+        Self { small_objects, ..self }
+    }
+
+    /// These objects.
+    pub fn small_objects(&self) -> Option<&SmallObjects> {
+        self.small_objects.as_ref()
     }
 
     /// How many patches there are.
@@ -130,6 +143,29 @@ impl PatchStore {
             Some(view) => Ok(View { pixels: Cow::Borrowed(&view.pixels), ..*view }),
             None => extract(&read_rgb(&patch.path)?, patch, self.side),
         }
+    }
+
+    /// Appends to `batch` a patch in the way that is drawn for it, as [`Augment::append`] does.
+    ///
+    /// # Errors
+    /// Those of [`PatchStore::view`].
+    ///
+    /// # Panics
+    /// If `index` is not below [`PatchStore::len`].
+    pub(crate) fn append(
+        &self,
+        batch: &mut Vec<u8>,
+        index: usize,
+        augment: Augment,
+        key: [u64; 3],
+    ) -> Result<(), DataError> {
+        let side = self.side as usize;
+        let mut view = self.view(index)?;
+        if let Some(objects) = self.small_objects.as_ref().filter(|_| augment.has(Change::CopyPaste)) {
+            objects.paste(&mut view, &self.patches[index], side, key);
+        }
+        augment.append(batch, &view, side, key);
+        Ok(())
     }
 
     /// SHA-256, as hexadecimal digits, over the sorted SHA-256 hashes of the patches' pixels: the same for the same

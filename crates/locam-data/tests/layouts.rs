@@ -221,6 +221,46 @@ fn patches_are_written_and_read_back_with_their_sources() {
 }
 
 #[test]
+fn small_objects_are_those_of_other_classes_on_training_images() {
+    let object = |name: &str, left: u32, side: u32| {
+        let (right, bottom) = (left + side, 2 + side);
+        format!(
+            "<object><name>{name}</name><bndbox><xmin>{left}</xmin><ymin>2</ymin><xmax>{right}</xmax>\
+             <ymax>{bottom}</ymax></bndbox></object>"
+        )
+    };
+    let file = |name: &str| {
+        let objects = [
+            object("cell", 2, 12),
+            object("cell", 20, 3),
+            object("dust", 24, 7),
+            object("dust", 30, 9),
+            object("dust", 13, 5),
+        ];
+        format!("<annotation><filename>{name}.png</filename>{}</annotation>", objects.concat())
+    };
+    let folder = tree(&[
+        ("JPEGImages/a.png", ""),
+        ("JPEGImages/b.png", ""),
+        ("Annotations/a.xml", &file("a")),
+        ("Annotations/b.xml", &file("b")),
+        ("ImageSets/Main/train.txt", "a\n"),
+        ("ImageSets/Main/val.txt", "b\n"),
+    ]);
+    let data = open(&folder);
+    let set = plan_patches(&data, &plan(12, &["cell"])).unwrap();
+    let found: Vec<_> = set
+        .small_objects
+        .iter()
+        .map(|(path, class, rect)| (path.file_name().unwrap(), class.0, *rect))
+        .collect();
+    assert_eq!(found, [("a.png".as_ref(), 1, Rect::new(24.0, 2.0, 31.0, 9.0))]);
+    let sought: Vec<_> = set.sought_objects.iter().map(|(_, rect)| *rect).collect();
+    assert_eq!(sought, [Rect::new(2.0, 2.0, 14.0, 14.0), Rect::new(20.0, 2.0, 23.0, 5.0)]);
+    assert_eq!(plan_patches(&data, &plan(12, &["cell", "dust"])).unwrap().small_objects, []);
+}
+
+#[test]
 fn bccd_has_its_known_counts() {
     let Some(path) = shared("bccd") else { return };
     let data = Dataset::open(&path, &OpenOptions::default()).unwrap();
@@ -236,6 +276,9 @@ fn bccd_has_its_known_counts() {
     let set = plan_patches(&data, &plan(224, &["WBC"])).unwrap();
     let train = set.patches.iter().filter(|patch| patch.split == Split::Train).count();
     assert!((400..=430).contains(&train), "{train} training patches");
+    let small = |class: usize| set.small_objects.iter().filter(|one| one.1 == ClassId(class)).count();
+    let (platelets, red_cells) = (small(0), small(1));
+    assert!((150..=220).contains(&platelets) && (1500..2200).contains(&red_cells), "{platelets} {red_cells}");
     let set = plan_patches(&data, &plan(224, &["Platelets", "RBC", "WBC"])).unwrap();
     let sizes: Vec<f64> = set.classes.iter().filter_map(|class| Some(class.object_size?.round())).collect();
     assert_eq!((sizes, set.object_size.unwrap().round()), (vec![39.0, 102.0, 189.0], 102.0));

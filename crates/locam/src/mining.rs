@@ -192,7 +192,8 @@ fn add_background(prepared: &mut Prepared, patches: &[Patch], side: u32) -> Resu
     if let Some(problem) = problems.into_iter().next() {
         return Err(Error::Request(format!("{problem}; it could be read before")));
     }
-    prepared.data.train = Arc::new(store);
+    let small_objects = prepared.data.train.small_objects().cloned();
+    prepared.data.train = Arc::new(store.with_small_objects(small_objects));
     Ok(())
 }
 

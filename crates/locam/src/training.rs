@@ -5,9 +5,9 @@ use crate::{Error, pictures};
 use image::RgbImage;
 use locam_core::{ClassSpec, Size, Stain, median};
 use locam_data::{
-    AUGMENT_MARGIN, Appearance, Background, CellAppearance, Crop, DEFAULT_MEMORY_BUDGET, Dataset,
-    ImageSource, Patch, PatchClass, PatchPlan, PatchStore, Problem, Split, SplitPlan, assign_splits,
-    fitting_windows, plan_patches,
+    AUGMENT_MARGIN, Appearance, Background, CellAppearance, Change, Crop, DEFAULT_MEMORY_BUDGET, Dataset,
+    ImageSource, Patch, PatchClass, PatchPlan, PatchSet, PatchStore, Problem, SmallObjects, Split, SplitPlan,
+    assign_splits, fitting_windows, plan_patches,
 };
 use locam_net::DeviceChoice;
 use locam_train::{
@@ -89,14 +89,14 @@ pub(crate) fn prepare_checked(
     let images = checked.images(&assign_splits(data, &plan.splits)?);
     let mut problems = data.problems.clone();
     problems.extend(set.problems.iter().cloned());
-    let mut open = |split: Split| -> Option<Arc<PatchStore>> {
+    let mut open = |split: Split| -> Option<PatchStore> {
         let patches: Vec<Patch> = set.patches.iter().filter(|patch| patch.split == split).cloned().collect();
         let (store, bad) = PatchStore::open(patches, config.patch_size, DEFAULT_MEMORY_BUDGET);
         problems.extend(bad);
-        (!store.is_empty()).then(|| Arc::new(store))
+        (!store.is_empty()).then_some(store)
     };
     let train = open(Split::Train);
-    let (val, test) = (open(Split::Val), open(Split::Test));
+    let (val, test) = (open(Split::Val).map(Arc::new), open(Split::Test).map(Arc::new));
     let Some(train) = train else {
         let first = problems.first().map_or_else(String::new, |p| format!("; the first: {p}"));
         return Err(Error::Request(format!(
@@ -107,6 +107,7 @@ pub(crate) fn prepare_checked(
     };
     problems.sort();
     problems.dedup();
+    let train = Arc::new(train.with_small_objects(small_objects(&set, config, plan.side)));
     let image_scale = image_scale(&train, config.patch_size);
     let said = config.patches.object_size;
     let in_input = |size: Option<f64>| Some(size? * image_scale?);
@@ -131,6 +132,13 @@ pub(crate) fn prepare_checked(
         stain,
     };
     Ok(Prepared { data, problems, images })
+}
+
+/// What augmentation pastes into patches, where it does.
+fn small_objects(set: &PatchSet, config: &TrainConfig, window: u32) -> Option<SmallObjects> {
+    let size = set.object_size.filter(|_| config.augmentation().has(Change::CopyPaste))?;
+    let scale = f64::from(config.patch_size) / f64::from(window);
+    SmallObjects::open(&set.small_objects, scale, &set.sought_objects, size)
 }
 
 /// A picture of what the network will see with this configuration: patches of every class as they are cut, and as the

@@ -102,8 +102,9 @@ pub(crate) struct SettingArgs {
     pub(crate) normalization: Option<String>,
     /// How training patches are changed at random: the preset microscopy, photo, characters or none, or single changes
     /// separated by commas: flips, turns, rotation, tilt, scale (0.6 to 1.7), zoom (0.8 to 1.25), shift, stain, colour,
-    /// light, blur, noise, jpeg, cut-out, and mixup and cutmix, which blend the patches of a batch in pairs with their
-    /// classes and are in no preset. A minus leaves one out: microscopy,-scale for images that come at one scale
+    /// light, blur, noise, jpeg, cut-out, copy-paste (crowds of small objects that are annotated and not sought, in
+    /// microscopy too), and mixup and cutmix, which blend the patches of a batch in pairs with their classes and are in no
+    /// preset. A minus leaves one out: microscopy,-scale for images that come at one scale
     /// [default: photo]
     #[arg(long, value_name = "PRESET")]
     pub(crate) augment: Option<String>,

@@ -25,6 +25,11 @@ impl Draw {
         low + (high - low) * self.0.random::<f32>()
     }
 
+    /// One of the numbers below `end`, which is at least 1.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        self.0.random_range(0..end)
+    }
+
     /// Between two ends above 0, as likely to be enlarged by some factor as to be shrunk by it.
     pub(super) fn factor(&mut self, low: f32, high: f32) -> f32 {
         self.between(low.ln(), high.ln()).exp()

@@ -81,7 +81,7 @@ impl Warp {
 }
 
 /// The colour at a place, between the four pixels around it.
-fn sample(view: &View<'_>, [x, y]: [f32; 2]) -> [f32; 3] {
+pub(super) fn sample(view: &View<'_>, [x, y]: [f32; 2]) -> [f32; 3] {
     let (x, y) = (x - 0.5, y - 0.5);
     let (left, top) = (x.floor(), y.floor());
     let (right_share, bottom_share) = (x - left, y - top);

@@ -3,11 +3,13 @@
 mod blend;
 mod camera;
 mod colour;
+mod copy_paste;
 mod draw;
 mod geometry;
 mod symmetry;
 
 pub use blend::Blend;
+pub use copy_paste::SmallObjects;
 
 use crate::{DataError, View};
 use geometry::Warp;
@@ -60,11 +62,13 @@ pub enum Change {
     CutMix,
     /// Makes objects 0.8 to 1.25 times as large, where images are brought to one scale; nothing beside `Scale`.
     Zoom,
+    /// Pastes crowds of small objects of other classes beside what is sought (after Ghiasi et al., 2021).
+    CopyPaste,
 }
 
 impl Change {
     /// Every change with its word.
-    pub const ALL: [(&'static str, Self); 16] = [
+    pub const ALL: [(&'static str, Self); 17] = [
         ("flips", Self::Flips),
         ("turns", Self::Turns),
         ("rotation", Self::Rotation),
@@ -79,6 +83,7 @@ impl Change {
         ("noise", Self::Noise),
         ("jpeg", Self::Jpeg),
         ("cut-out", Self::CutOut),
+        ("copy-paste", Self::CopyPaste),
         ("mixup", Self::MixUp),
         ("cutmix", Self::CutMix),
     ];
@@ -90,7 +95,7 @@ impl Change {
 #[serde(try_from = "String", into = "String")]
 pub struct Augment {
     /// A bit for each change.
-    changes: u16,
+    changes: u32,
 }
 
 impl Augment {
@@ -106,11 +111,15 @@ impl Augment {
     /// Every preset with its name: what suits stained cells, which have no up or down, photographs, and characters, and
     /// nothing at all.
     pub const PRESETS: [(&'static str, Self); 4] = {
-        use Change::{Blur, Colour, CutOut, Flips, Jpeg, Light, Noise, Rotation, Scale, Shift, Stain, Tilt};
+        use Change::{
+            Blur, Colour, CopyPaste, CutOut, Flips, Jpeg, Light, Noise, Rotation, Scale, Shift, Stain, Tilt,
+        };
         [
             (
                 "microscopy",
-                Self::of(&[Flips, Rotation, Scale, Shift, Stain, Colour, Light, Blur, Noise, Jpeg, CutOut]),
+                Self::of(&[
+                    Flips, Rotation, Scale, Shift, Stain, Colour, Light, Blur, Noise, Jpeg, CutOut, CopyPaste,
+                ]),
             ),
             ("photo", Self::PHOTO),
             ("characters", Self::of(&[Tilt, Scale, Shift, Light, Blur, Noise])),
@@ -152,7 +161,7 @@ impl Augment {
     }
 
     /// Appends to `batch` one square patch of `side` by `side` RGB pixels in the way drawn for it. Blends of patches are
-    /// made of the whole batch.
+    /// made of the whole batch, and [`SmallObjects`] pasted before.
     ///
     /// The draw depends on `key` alone: the seed, the epoch and the sample's index. So it is the same whichever
     /// thread makes it.
@@ -314,8 +323,12 @@ mod tests {
         for (word, change) in Change::ALL {
             let augment = Augment::NONE.with(change, true);
             assert_eq!(augment.to_string(), word);
-            if matches!(change, Change::MixUp | Change::CutMix) {
-                assert_eq!(changed(augment, &image, [1, 2, 3]), *image.as_raw(), "a patch alone has no pair");
+            if matches!(change, Change::MixUp | Change::CutMix | Change::CopyPaste) {
+                assert_eq!(
+                    changed(augment, &image, [1, 2, 3]),
+                    *image.as_raw(),
+                    "these need more than a patch"
+                );
                 continue;
             }
             let differing =
