@@ -2,8 +2,8 @@
 # Does a model of BCCD alone carry over? ResNet-18 from ImageNet weights with the microscopy preset, and with all of it but pasted crowds,
 # on generated smears of three stains and two magnifications that they never saw. In five folds: each of five models is trained on BCCD's
 # train list without a fifth of it, has its levels chosen on the val list, and searches that fifth, eight fields of each set and 24 without
-# white cells, at the scale of training and at the one that the red cells of each image tell. Writes its table, of all folds together, into docs/results.md.
-# Needs the data and weights in $LOCAM_SHARED (default ../shared).
+# white cells, at the scale of training and at the one that the red cells of each image tell. Writes its table, of all folds together,
+# into docs/results.md. Needs the data and weights in $LOCAM_SHARED (default ../shared).
 #
 #   benchmarks/ablation.sh [RUN_FOLDER]
 #
