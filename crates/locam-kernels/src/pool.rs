@@ -75,13 +75,13 @@ impl<E: Element> Kernel<E> for PoolTask<'_, E> {
             // SAFETY: the window lies in the image, and this task alone writes this row.
             unsafe {
                 let from = input.as_ptr().add(corner);
-                largest_of::<S>(from, extent.width, windows, channels, self.output.get().add(at));
+                largest_of::<S>(from, extent.width, windows, 0..channels, self.output.get().add(at));
             }
         }
     }
 }
 
-/// Writes the largest values of a window of an image.
+/// Writes the largest values of some channels of a window of an image, of which `channels.end` are a pixel.
 ///
 /// # Safety
 /// As [`Simd`]; the window lies in the image, whose rows have `width` pixels.
@@ -90,18 +90,19 @@ unsafe fn largest_of<S: Simd>(
     image: *const S::Stored,
     width: usize,
     (rows, columns): (Range<usize>, Range<usize>),
-    channels: usize,
+    channels: Range<usize>,
     output: *mut S::Stored,
 ) {
     const TOGETHER: usize = 4;
-    let together = channels / (TOGETHER * S::LANES) * TOGETHER * S::LANES;
+    let each = TOGETHER * S::LANES;
+    let together = channels.start + channels.len() / each * each;
     // SAFETY: the caller vouches for the window.
     unsafe {
-        for channel in (0..together).step_by(TOGETHER * S::LANES) {
+        for channel in (channels.start..together).step_by(each) {
             let mut largest = [S::splat(f32::NEG_INFINITY); TOGETHER];
             for y in rows.clone() {
                 for x in columns.clone() {
-                    let from = image.add((y * width + x) * channels + channel);
+                    let from = image.add((y * width + x) * channels.end + channel);
                     for (number, largest) in largest.iter_mut().enumerate() {
                         // The new value last: where it is not a number, so is the result.
                         *largest = largest.max(S::read(from.add(number * S::LANES)));
@@ -112,12 +113,13 @@ unsafe fn largest_of<S: Simd>(
                 largest.write(output.add(channel + number * S::LANES));
             }
         }
-        for channel in (together..channels).step_by(S::LANES) {
-            let count = S::LANES.min(channels - channel);
+        for channel in (together..channels.end).step_by(S::LANES) {
+            let count = S::LANES.min(channels.end - channel);
             let mut largest = S::splat(f32::NEG_INFINITY);
             for y in rows.clone() {
                 for x in columns.clone() {
-                    largest = largest.max(read_up_to(image.add((y * width + x) * channels + channel), count));
+                    let from = image.add((y * width + x) * channels.end + channel);
+                    largest = largest.max(read_up_to(from, count));
                 }
             }
             write_up_to(largest, output.add(channel), count);
@@ -125,26 +127,63 @@ unsafe fn largest_of<S: Simd>(
     }
 }
 
+/// The same of the first channels, of values that are not below zero, without widening them; returns how many channels these are.
+///
+/// # Safety
+/// As [`largest_of`].
+#[inline(always)]
+unsafe fn largest_rectified_of<S: Simd>(
+    image: *const S::Stored,
+    width: usize,
+    (rows, columns): (Range<usize>, Range<usize>),
+    channels: usize,
+    output: *mut S::Stored,
+) -> usize {
+    const TOGETHER: usize = 2;
+    let values = S::LANES * S::PER_WORD;
+    let together = channels / (TOGETHER * values) * TOGETHER * values;
+    // SAFETY: the caller vouches for the window.
+    unsafe {
+        for channel in (0..together).step_by(TOGETHER * values) {
+            let mut largest = [S::zero(); TOGETHER];
+            for y in rows.clone() {
+                for x in columns.clone() {
+                    let from = image.add((y * width + x) * channels + channel);
+                    for (number, largest) in largest.iter_mut().enumerate() {
+                        *largest = largest.max_rectified(S::read_words(from.add(number * values)));
+                    }
+                }
+            }
+            for (number, largest) in largest.into_iter().enumerate() {
+                largest.store(output.add(channel + number * values).cast());
+            }
+        }
+    }
+    together
+}
+
 /// Pools a rectangle: `between` holds the input pixels at `from`, rows and columns, and the pooled pixels are those of
-/// an image at rows and columns of an output of some extent. `above` rows of padding are above the first row.
+/// an image at rows and columns of an output of some extent. `above` rows of padding are above the first row; where `rectified`
+/// is set, no value is below zero.
 ///
 /// # Safety
 /// The windows lie in the rectangle, and nobody else writes these pixels.
 pub(crate) unsafe fn pool_tile<E: Element>(
     isa: Isa,
-    (params, above): (PoolParams, usize),
+    (params, above, rectified): (PoolParams, usize, bool),
     from: (Range<usize>, Range<usize>),
     between: &[E],
     channels: usize,
     to: (Extent, usize, Range<usize>, Range<usize>),
     output: Shared<E>,
 ) {
-    E::run(isa, TileTask { params, above, from, between, channels, to, output });
+    E::run(isa, TileTask { params, above, rectified, from, between, channels, to, output });
 }
 
 struct TileTask<'a, E> {
     params: PoolParams,
     above: usize,
+    rectified: bool,
     from: (Range<usize>, Range<usize>),
     between: &'a [E],
     channels: usize,
@@ -167,8 +206,13 @@ impl<E: Element> Kernel<E> for TileTask<'_, E> {
                 let windows = (within(y, self.above, &rows), within(x, self.params.padding, &columns));
                 // SAFETY: the caller vouches for windows and pixels.
                 unsafe {
-                    let to = self.output.get().add(at);
-                    largest_of::<S>(self.between.as_ptr(), columns.len(), windows, self.channels, to);
+                    let (from, to) = (self.between.as_ptr(), self.output.get().add(at));
+                    let first = if self.rectified && S::PER_WORD == 2 {
+                        largest_rectified_of::<S>(from, columns.len(), windows.clone(), self.channels, to)
+                    } else {
+                        0
+                    };
+                    largest_of::<S>(from, columns.len(), windows, first..self.channels, to);
                 }
             }
         }

@@ -3,7 +3,7 @@
 use locam_kernels::testing::{Tolerance, padded, random_values};
 use locam_kernels::{
     Activation, Algorithm, Band, Bf16, Buffer, ConvParams, Convolution, Element, Extent, Isa, KernelError,
-    Output, PoolParams, Statistics, max_pool, naive_convolution, reorder_weight,
+    Output, PoolParams, Statistics, max_pool, naive_convolution, on_this_thread, reorder_weight,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -158,20 +158,27 @@ fn convolutions_in_bfloat16_are_near_their_naive_twins() {
 }
 
 /// Pooling's window, stride, padding and whether in ceil mode; convolution's window, stride, padding; input channels,
-/// output channels, batch, height, width. The last two have several tiles along both axes.
+/// output channels, batch, height, width. The last three have several tiles along an axis or both.
 type PooledRow = ((usize, usize, usize, bool), (usize, usize, usize), [usize; 5]);
 
-const POOLED: [PooledRow; 7] = [
+const POOLED: [PooledRow; 8] = [
     ((1, 1, 0, false), (1, 1, 0), [1, 1, 1, 1, 1]),
     ((3, 2, 1, false), (7, 2, 3), [3, 64, 1, 1, 1]),
     ((3, 2, 0, true), (3, 2, 1), [3, 5, 2, 7, 13]),
     ((2, 3, 1, false), (5, 1, 2), [1, 17, 3, 11, 5]),
     ((5, 2, 2, true), (2, 1, 1), [4, 70, 1, 6, 7]),
     ((3, 2, 1, false), (7, 2, 3), [3, 64, 2, 61, 131]),
+    ((3, 2, 1, false), (7, 2, 3), [3, 72, 1, 131, 40]),
     ((3, 2, 0, true), (3, 2, 0), [3, 33, 1, 67, 127]),
 ];
 
-fn check_pooled<E: Element>(isa: Isa, row: PooledRow, algorithm: Algorithm, tolerance: Tolerance) {
+fn check_pooled<E: Element>(
+    isa: Isa,
+    row: PooledRow,
+    activation: Activation,
+    algorithm: Algorithm,
+    tolerance: Tolerance,
+) {
     let ((side, step, around, ceil_mode), (kernel, stride, padding), sizes) = row;
     let [channels_in, channels_out, batch, height, width] = sizes;
     let pool = PoolParams { kernel: side, stride: step, padding: around, ceil_mode };
@@ -189,17 +196,26 @@ fn check_pooled<E: Element>(isa: Isa, row: PooledRow, algorithm: Algorithm, tole
     let conv_out = params.output(extent).unwrap();
     let mut between = narrow(vec![7.0; conv_out.values(channels_out).unwrap()]);
     let plain = Output::plain(&mut between, channels_out);
-    let output = Output { bias: Some(&bias), activation: Activation::Relu, ..plain };
+    let output = Output { bias: Some(&bias), activation, ..plain };
     convolution.run(extent, &read, output, &mut Buffer::default()).unwrap();
     let out = pool.output(conv_out).unwrap();
     let mut expected = narrow(vec![7.0; out.values(channels_out).unwrap()]);
     let band = Band { above: around, rows: out.height };
     max_pool(isa, pool, (conv_out, band), channels_out, &between, &mut expected).unwrap();
-    let mut found = narrow(vec![7.0; expected.len()]);
-    convolution.run_pooled(extent, &read, &bias, Activation::Relu, (pool, band), &mut found).unwrap();
     let expected: Vec<f64> = expected.iter().map(|value| f64::from(value.to_f32())).collect();
-    let found = found.iter().map(|value| f64::from(value.to_f32()));
-    tolerance.check(&format!("{isa} {row:?} {algorithm:?}"), found, &expected);
+    let run = || {
+        let mut found = narrow(vec![7.0; expected.len()]);
+        convolution.run_pooled(extent, &read, &bias, activation, (pool, band), &mut found).unwrap();
+        found
+    };
+    for (threads, found) in [("all threads", run()), ("this thread", on_this_thread(run))] {
+        let found = found.iter().map(|value| f64::from(value.to_f32()));
+        tolerance.check(
+            &format!("{isa} {row:?} {algorithm:?} {activation:?} on {threads}"),
+            found,
+            &expected,
+        );
+    }
 }
 
 #[test]
@@ -207,15 +223,17 @@ fn pooling_inside_a_convolution_is_pooling_after_it() {
     for isa in Isa::available() {
         for row in POOLED {
             let exact = Tolerance { absolute: 0.0, relative: 0.0 };
-            check_pooled::<f32>(isa, row, Algorithm::Rows, exact);
-            if isa.has_bf16() {
-                check_pooled::<Bf16>(isa, row, Algorithm::Rows, exact);
+            for activation in [Activation::Relu, Activation::None] {
+                check_pooled::<f32>(isa, row, activation, Algorithm::Rows, exact);
+                if isa.has_bf16() {
+                    check_pooled::<Bf16>(isa, row, activation, Algorithm::Rows, exact);
+                }
             }
             let (_, (kernel, stride, _), _) = row;
             if (kernel, stride) == (7, 2) {
                 // Its tiles begin at other pixels than where it runs alone.
                 let rounding = Tolerance { absolute: 2e-5, relative: 2e-5 };
-                check_pooled::<f32>(isa, row, Algorithm::PaddedWinograd, rounding);
+                check_pooled::<f32>(isa, row, Activation::Relu, Algorithm::PaddedWinograd, rounding);
             }
         }
     }

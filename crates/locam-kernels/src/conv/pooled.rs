@@ -3,7 +3,7 @@
 
 use super::direct::{Source, put_tile};
 use super::{Convolution, Weights, check_length, winograd};
-use crate::parallel::{Shared, for_each_task, piece, with_scratch};
+use crate::parallel::{Shared, for_each_task, is_on_this_thread, piece, with_scratch};
 use crate::pool::{pool_tile, window};
 use crate::sink::{Activation, Forward};
 use crate::walk::{Tap, Walk};
@@ -20,6 +20,9 @@ pub const POOLED_COLUMNS: usize = 28;
 /// The same where tiles are multiplied ([`crate::amx`]), whose rows they fill: 127 columns of the convolution for a window of 3 at
 /// stride 2.
 const TILED_COLUMNS: usize = 63;
+/// Rows of pooled pixels of a task there, where a thread has the image for itself: what the convolution makes fills half of the
+/// second-level cache for an image of 224 pixels, and one of 57 rows is computed twice.
+const TILED_ROWS: usize = 4 * POOLED_ROWS;
 
 impl<E: Element> Convolution<E> {
     /// Convolves padded images ([`super::Algorithm::reads_padding`]), adds a bias, rectifies, and pools: all rows, or a
@@ -53,10 +56,12 @@ impl<E: Element> Convolution<E> {
             _ => (0, 0),
         };
         let columns_each = if self.isa.has_tiles_of::<E>() { TILED_COLUMNS } else { POOLED_COLUMNS };
-        let (rows, columns) = (out.height.div_ceil(POOLED_ROWS), out.width.div_ceil(columns_each));
+        let rows_each =
+            if self.isa.has_tiles_of::<E>() && is_on_this_thread() { TILED_ROWS } else { POOLED_ROWS };
+        let (rows, columns) = (out.height.div_ceil(rows_each), out.width.div_ceil(columns_each));
         for_each_task(out.batch * rows * columns, |task| {
             let (image, tile) = (task / (rows * columns), task % (rows * columns));
-            let ys = piece(tile / columns, POOLED_ROWS, out.height);
+            let ys = piece(tile / columns, rows_each, out.height);
             let xs = piece(tile % columns, columns_each, out.width);
             let conv_ys = windows(pool, band.above, &ys, conv_out.height);
             let conv_xs = windows(pool, pool.padding, &xs, conv_out.width);
@@ -81,7 +86,7 @@ impl<E: Element> Convolution<E> {
                 let target = (out, image, ys, xs);
                 // SAFETY: each task has pooled pixels of its own.
                 unsafe {
-                    let pooling = (pool, band.above);
+                    let pooling = (pool, band.above, activation != Activation::None);
                     pool_tile(self.isa, pooling, (conv_ys, conv_xs), between, channels, target, output);
                 };
             });

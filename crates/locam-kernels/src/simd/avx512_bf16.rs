@@ -3,10 +3,10 @@ use super::avx512::F32x16;
 use crate::Bf16;
 use core::arch::x86_64::{
     __m256bh, __m256i, __m512bh, _mm256_loadu_si256, _mm256_mask_storeu_epi16, _mm256_maskz_loadu_epi16,
-    _mm256_storeu_si256, _mm512_castpd_ps, _mm512_castps_pd, _mm512_castps_si512, _mm512_castsi512_ps,
-    _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_or_si512, _mm512_setzero_ps,
-    _mm512_shuffle_f32x4, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps,
-    _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+    _mm256_storeu_si256, _mm512_and_si512, _mm512_castpd_ps, _mm512_castps_pd, _mm512_castps_si512,
+    _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_max_epu16,
+    _mm512_or_si512, _mm512_set1_epi16, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_slli_epi32,
+    _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
 };
 use core::mem::transmute;
 
@@ -111,6 +111,15 @@ unsafe impl Simd for Bf16x16 {
                     _mm512_storeu_ps(to.add((4 * i + c) * pitch).cast(), row);
                 }
             }
+        }
+    }
+    #[inline(always)]
+    unsafe fn max_rectified(self, b: Self) -> Self {
+        unsafe {
+            // Without signs they are in the order of whole numbers, with what is no number at its end.
+            let magnitudes = _mm512_and_si512(_mm512_castps_si512(b.0.0), _mm512_set1_epi16(0x7fff));
+            let larger = _mm512_max_epu16(_mm512_castps_si512(self.0.0), magnitudes);
+            Self(F32x16(_mm512_castsi512_ps(larger)))
         }
     }
     #[inline(always)]

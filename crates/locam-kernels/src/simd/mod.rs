@@ -81,6 +81,11 @@ pub(crate) unsafe trait Simd: Copy {
             unsafe { to.add(lane * pitch).cast::<[f32; 16]>().write_unaligned(turned) };
         }
     }
+    /// The larger ones of the values in two words; no value of `self` is below zero, and the sign of `b`'s does not count.
+    #[inline(always)]
+    unsafe fn max_rectified(self, b: Self) -> Self {
+        unsafe { self.max(b) }
+    }
     /// `self` plus, in each lane, the sum of the products of the values in two words.
     unsafe fn dot(self, a: Self, b: Self) -> Self;
 

@@ -98,9 +98,13 @@ impl TileRows {
             rows.firsts.push(task.source.values.wrapping_offset(origin * pitch as isize).cast());
             rows.outputs.extend(std::iter::repeat_n(NO_PIXEL, skipped));
             let mut place = walk.place(pixel);
-            for _ in 0..count {
-                rows.outputs.push((walk.output_pixel(place) - first) as u32);
-                place = walk.next(place);
+            let mut left = count;
+            while left > 0 {
+                let run = left.min(walk.grid.width - place.x);
+                let output = (walk.output_pixel(place) - first) as u32;
+                rows.outputs.extend((output..).step_by(walk.output_step).take(run));
+                place = walk.next(Place { x: place.x + run - 1, ..place });
+                left -= run;
             }
             rows.outputs.extend(std::iter::repeat_n(NO_PIXEL, TILE_ROWS - skipped - count));
             pixel += count;
