@@ -108,6 +108,12 @@ impl Rect {
         (self.left..=self.right).contains(&point.x) && (self.top..=self.bottom).contains(&point.y)
     }
 
+    /// With edges so many pixels further out.
+    #[must_use]
+    pub fn grown(self, by: f64) -> Self {
+        Self::new(self.left - by, self.top - by, self.right + by, self.bottom + by)
+    }
+
     /// The smallest rectangle that holds both.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
@@ -167,5 +173,12 @@ mod tests {
         let rect = Rect::around(Point::new(3.0, 4.0), 2.0, 6.0);
         assert_eq!(rect, Rect::new(2.0, 1.0, 4.0, 7.0));
         assert_eq!(rect.center(), Point::new(3.0, 4.0));
+    }
+
+    #[test]
+    fn grown_moves_all_edges() {
+        let rect = Rect::new(1.0, 2.0, 4.0, 6.0);
+        assert_eq!(rect.grown(0.5), Rect::new(0.5, 1.5, 4.5, 6.5));
+        assert_eq!(rect.grown(0.5).grown(-0.5), rect);
     }
 }

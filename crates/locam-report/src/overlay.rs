@@ -232,12 +232,8 @@ fn seen_on_white(position: f64) -> Rgb<u8> {
 /// A white box with dark edges to either side, so that it stands out on any ground, the paper around the image
 /// included.
 fn draw_box(canvas: &mut RgbImage, rect: Rect, line: u32, clip: Rect) {
-    outline(canvas, grown(rect, 1.0), line + 2, HALO, clip);
-    outline(canvas, rect, line, FOUND, grown(clip, -1.0));
-}
-
-fn grown(rect: Rect, by: f64) -> Rect {
-    Rect::new(rect.left - by, rect.top - by, rect.right + by, rect.bottom + by)
+    outline(canvas, rect.grown(1.0), line + 2, HALO, clip);
+    outline(canvas, rect, line, FOUND, clip.grown(-1.0));
 }
 
 /// A number in the upper left corner of a box.

@@ -3,11 +3,12 @@
 use super::Change;
 use super::draw::Draw;
 use super::geometry::sample;
+use crate::histogram::{histogram, quantile};
 use crate::{Patch, View, read_rgb, resize};
 use image::{RgbImage, imageops};
 use locam_core::{ClassId, Point, Rect, Size};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The most objects of a class that are kept, evenly from all there are.
@@ -55,26 +56,22 @@ struct Kind {
     most: f32,
 }
 
+/// A box of a class in an image.
+type Boxed = (PathBuf, ClassId, Rect);
+
 impl SmallObjects {
     /// Cuts objects out of their images, by their boxes, and scales them as patches are; `boxes` are in the order of images.
     /// Those at a border and those of images that can't be read are left out. `None` where none remains.
     ///
     /// `sought` are the boxes of what is sought on each training image, `size` is its usual size.
-    pub fn open(
-        boxes: &[(PathBuf, ClassId, Rect)],
-        scale: f64,
-        sought: &[(PathBuf, Rect)],
-        size: f64,
-    ) -> Option<Self> {
-        let classes: BTreeSet<ClassId> = boxes.iter().map(|(_, class, _)| *class).collect();
-        let of_class = |class| boxes.iter().filter(move |one| one.1 == class).collect::<Vec<_>>();
-        let kinds = classes.into_iter().filter_map(|class| Kind::open(&of_class(class), scale, size));
-        let kinds: Vec<Kind> = kinds.collect();
+    pub fn open(boxes: &[Boxed], scale: f64, sought: &[(PathBuf, Rect)], size: f64) -> Option<Self> {
+        let kinds: Vec<Kind> = cut_out_of_images(&thinned(boxes), scale)
+            .into_values()
+            .map(|passing| Kind::new(passing, size * scale))
+            .collect();
         let mut kept_clear: BTreeMap<PathBuf, Vec<Rect>> = BTreeMap::new();
-        let by = CLEAR * size;
         for (path, rect) in sought {
-            let grown = Rect::new(rect.left - by, rect.top - by, rect.right + by, rect.bottom + by);
-            kept_clear.entry(path.clone()).or_default().push(grown);
+            kept_clear.entry(path.clone()).or_default().push(rect.grown(CLEAR * size));
         }
         (!kinds.is_empty()).then_some(Self { kinds, kept_clear })
     }
@@ -105,21 +102,12 @@ impl SmallObjects {
 }
 
 impl Kind {
-    fn open(boxes: &[&(PathBuf, ClassId, Rect)], scale: f64, size: f64) -> Option<Self> {
-        let chosen: Vec<_> = boxes.iter().step_by(boxes.len().div_ceil(MOST).max(1)).collect();
-        let of_images: Vec<_> = chosen.chunk_by(|a, b| a.0 == b.0).collect();
-        let passing: Vec<View<'static>> = of_images
-            .par_iter()
-            .flat_map_iter(|of_image| {
-                // Images that can't be read are told of where their patches are cut.
-                let image = read_rgb(&of_image[0].0).ok();
-                of_image.iter().filter_map(move |(.., rect)| cut_out(image.as_ref()?, *rect, scale))
-            })
-            .collect();
+    /// `size` is the usual one of what is sought, in pixels of patches; there is at least one object.
+    fn new(passing: Vec<View<'static>>, size: f64) -> Self {
         let sizes = passing.iter().map(|view| ((view.width * view.height) as f32).sqrt());
         let usual_size = sizes.sum::<f32>() / passing.len() as f32;
-        let most = COVER * ((size * scale) as f32 / usual_size).powi(2);
-        (!passing.is_empty()).then_some(Self { passing, usual_size, most })
+        let most = COVER * (size as f32 / usual_size).powi(2);
+        Self { passing, usual_size, most }
     }
 
     /// The middles of a crowd's objects: each but the first beside another.
@@ -145,6 +133,39 @@ impl Kind {
 
 fn distance(a: [f32; 2], b: [f32; 2]) -> f32 {
     (a[0] - b[0]).hypot(a[1] - b[1])
+}
+
+/// At most [`MOST`] boxes of each class, in their order.
+fn thinned(boxes: &[Boxed]) -> Vec<&Boxed> {
+    let mut counts: BTreeMap<ClassId, usize> = BTreeMap::new();
+    boxes.iter().for_each(|(_, class, _)| *counts.entry(*class).or_default() += 1);
+    let mut seen: BTreeMap<ClassId, usize> = BTreeMap::new();
+    let is_kept = |(_, class, _): &&Boxed| {
+        let number = seen.entry(*class).or_default();
+        *number += 1;
+        (*number - 1).is_multiple_of(counts[class].div_ceil(MOST))
+    };
+    boxes.iter().filter(is_kept).collect()
+}
+
+/// The objects of each class that can be cut out of their images, each of which is read once.
+fn cut_out_of_images(boxes: &[&Boxed], scale: f64) -> BTreeMap<ClassId, Vec<View<'static>>> {
+    let of_images: Vec<_> = boxes.chunk_by(|a, b| a.0 == b.0).collect();
+    let objects: Vec<_> = of_images
+        .par_iter()
+        .flat_map_iter(|of_image| {
+            // Images that can't be read are told of where their patches are cut.
+            let image = read_rgb(&of_image[0].0).ok();
+            of_image
+                .iter()
+                .filter_map(move |(_, class, rect)| Some((*class, cut_out(image.as_ref()?, *rect, scale)?)))
+        })
+        .collect();
+    let mut of_classes: BTreeMap<ClassId, Vec<View<'static>>> = BTreeMap::new();
+    for (class, object) in objects {
+        of_classes.entry(class).or_default().push(object);
+    }
+    of_classes
 }
 
 /// Which part of the light passes through an object, beside what its rim shows; `None` where the rim crosses the border.
@@ -181,9 +202,8 @@ fn behind(piece: &RgbImage) -> [f32; 3] {
     let on_rim = |&(x, y, _): &(u32, u32, &image::Rgb<u8>)| x == 0 || y == 0 || x == right || y == bottom;
     let rim: Vec<_> = piece.enumerate_pixels().filter(on_rim).map(|(.., pixel)| pixel.0).collect();
     std::array::from_fn(|channel| {
-        let mut values: Vec<u8> = rim.iter().map(|pixel| pixel[channel]).collect();
-        values.sort_unstable();
-        f32::from(values[(BEHIND * (values.len() - 1) as f64) as usize].max(1))
+        let values = histogram(rim.iter().map(|pixel| pixel[channel]));
+        f32::from(quantile(&values, BEHIND).max(1))
     })
 }
 
