@@ -37,7 +37,7 @@ done
 
 # Objects of a patch of 128 are about 110 pixels wide: BCCD's at 0.57 of their size, and 0.55 to 1.1 of a lymphocyte of 100. The
 # second training changes their scale a little, since images come at that: so small white cells and clumps of platelets differ. It
-# has clumps of its own, so that none are pasted in: with them it found as much, and boxes were worse.
+# has clumps of its own, so that none are pasted in: with them it found as much, and less on pale and noisy pictures.
 recipe="--classes WBC --arch mobilenet_v2 --patch-size 128 --schedule cosine --weight-decay 0.0001 --warmup-epochs 1"
 locam train "$run/generated" $recipe --window 128 --background 18 --augment microscopy \
   --epochs 8 --learning-rate 0.05 --out "$run/first"
