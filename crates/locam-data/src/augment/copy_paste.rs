@@ -138,7 +138,9 @@ fn distance(a: [f32; 2], b: [f32; 2]) -> f32 {
 /// At most [`MOST`] boxes of each class, in their order.
 fn thinned(boxes: &[Boxed]) -> Vec<&Boxed> {
     let mut counts: BTreeMap<ClassId, usize> = BTreeMap::new();
-    boxes.iter().for_each(|(_, class, _)| *counts.entry(*class).or_default() += 1);
+    for (_, class, _) in boxes {
+        *counts.entry(*class).or_default() += 1;
+    }
     let mut seen: BTreeMap<ClassId, usize> = BTreeMap::new();
     let is_kept = |(_, class, _): &&Boxed| {
         let number = seen.entry(*class).or_default();
