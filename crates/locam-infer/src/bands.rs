@@ -101,7 +101,7 @@ impl<E: Element> Flow<'_, E> {
 }
 
 /// The part of an axis that windows at `places` cover, and the padding before it.
-fn covered(
+pub(crate) fn covered(
     places: Range<usize>,
     kernel: usize,
     stride: usize,
@@ -114,27 +114,27 @@ fn covered(
 }
 
 /// The rows of a value that are kept.
-struct Window<'m, E> {
+pub(crate) struct Window<'m, E> {
     /// The row at the beginning of the memory.
-    base: usize,
-    end: usize,
+    pub(crate) base: usize,
+    pub(crate) end: usize,
     /// Rows that the memory has room for.
-    room: usize,
-    row_values: usize,
-    values: &'m mut [E],
+    pub(crate) room: usize,
+    pub(crate) row_values: usize,
+    pub(crate) values: &'m mut [E],
 }
 
 impl<E: Element> Window<'_, E> {
-    fn range(&self, rows: Range<usize>) -> Range<usize> {
+    pub(crate) fn range(&self, rows: Range<usize>) -> Range<usize> {
         (rows.start - self.base) * self.row_values..(rows.end - self.base) * self.row_values
     }
 
-    fn rows(&self, rows: Range<usize>) -> &[E] {
+    pub(crate) fn rows(&self, rows: Range<usize>) -> &[E] {
         &self.values[self.range(rows)]
     }
 
     /// Takes in rows up to `end`; those before `keep` are dropped where there is no room.
-    fn advance(&mut self, keep: usize, end: usize) {
+    pub(crate) fn advance(&mut self, keep: usize, end: usize) {
         if end - self.base > self.room {
             let kept = self.range(keep..self.end);
             self.values.copy_within(kept, 0);

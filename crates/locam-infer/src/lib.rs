@@ -7,6 +7,7 @@
 //! [`stages`] cuts a graph into what is computed together; training on the CPU follows the same stages.
 
 mod bands;
+mod chain;
 mod entry;
 mod error;
 mod fold;

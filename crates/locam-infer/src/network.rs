@@ -1,3 +1,4 @@
+use crate::chain::chains;
 use crate::fold::Folded;
 use crate::memory::{Memories, Memory};
 use crate::phases::{Phases, skipped};
@@ -21,6 +22,8 @@ pub(crate) struct Network<E> {
     pub(crate) steps: Vec<Step<E>>,
     pub(crate) phases: Phases,
     pub(crate) slots: usize,
+    /// Per step whether a chain begins with it.
+    pub(crate) chains: Vec<bool>,
     /// Per step whether its output is all that is read of what was made until then.
     pub(crate) narrows: Vec<bool>,
 }
@@ -105,8 +108,8 @@ impl<E: Element> Network<E> {
         }
         let last = steps.last().map(|step| step.output);
         let phases = phases.unwrap_or_else(|| Phases::new(1, last.into_iter().collect()));
-        let narrows = narrows(&steps, phases.places());
-        Ok(Self { isa, steps, phases, slots: places.slots, narrows })
+        let (chains, narrows) = (chains(&steps, phases.places()), narrows(&steps, phases.places()));
+        Ok(Self { isa, steps, phases, slots: places.slots, chains, narrows })
     }
 
     /// Bytes that the weights take, of which the phases of a layer have the same.

@@ -2,6 +2,7 @@
 //! on one thread. Later steps, whose weights are larger than what they read and write of an image, see the whole batch, so that
 //! weights are read from memory once.
 
+use crate::chain::STEPS;
 use crate::memory::Memories;
 use crate::network::{Network, Step, StepTime};
 use crate::places::Place;
@@ -60,8 +61,17 @@ impl<E: Element> Network<E> {
                 memories.lend(|memory| {
                     memory.values.resize_with(self.slots, Buffer::default);
                     let (mut extents, mut times) = (vec![image.extent(); self.slots], Vec::new());
-                    let output = Some((singly.output.value, output));
-                    self.run_steps(0..singly.steps, image, memory, &mut extents, output, &mut times)?;
+                    let mut step = 0;
+                    while step < singly.steps {
+                        let output = Some((singly.output.value, &mut *output));
+                        if self.chains[step] && step + STEPS <= singly.steps {
+                            self.run_chain(step, memory, &mut extents, output, &mut times)?;
+                            step += STEPS;
+                        } else {
+                            self.run_steps(step..step + 1, image, memory, &mut extents, output, &mut times)?;
+                            step += 1;
+                        }
+                    }
                     Ok(times)
                 })
             })

@@ -73,7 +73,7 @@ impl Walk {
     }
 
     /// The way of the gradient to the input, for those of its pixels that lie at `phase` modulo the stride, and the
-    /// places of the window (row by row) that the taps stand for.
+    /// places of the window (counted row by row) that the taps stand for, from the last to the first.
     ///
     /// An input pixel met the output pixels `(y + padding - kernel_y) / stride` where that division leaves nothing;
     /// pixels of one phase share the window's places for which it does.
@@ -89,8 +89,9 @@ impl Walk {
             (distance.rem_euclid(stride as isize) == 0).then(|| distance.div_euclid(stride as isize))
         };
         let (mut taps, mut places) = (Vec::new(), Vec::new());
-        for row in 0..kernel {
-            for column in 0..kernel {
+        // From the last place of the window on, so that taps go from left to right.
+        for row in (0..kernel).rev() {
+            for column in (0..kernel).rev() {
                 if let (Some(y), Some(x)) = (offset(phase.0, row), offset(phase.1, column)) {
                     taps.push(Tap { y, x });
                     places.push(row * kernel + column);
@@ -167,6 +168,15 @@ impl Walk {
             && reaches(self.grid.width, high.x, self.input.width)
     }
 
+    /// Whether the taps are rows of so many neighbours, from left to right.
+    pub(crate) fn has_rows_of(&self, columns: usize) -> bool {
+        let is_row = |row: &[Tap]| {
+            let first = row[0];
+            (0..).zip(row).all(|(x, tap)| tap.y == first.y && tap.x == first.x + x)
+        };
+        self.taps.len().is_multiple_of(columns) && self.taps.chunks(columns).all(is_row)
+    }
+
     /// Pixels of the grid whose origins are evenly spaced, counted from its first one: a row, or all.
     pub(crate) fn line(&self) -> usize {
         let is_whole = self.input_step == 1 && self.grid == self.input;
@@ -233,13 +243,19 @@ impl Walk {
         (place.image * self.output.height + y) * self.output.width + x
     }
 
+    /// Whether the input has the row that a tap reads at a place of the grid.
+    #[inline(always)]
+    pub(crate) fn has_row(&self, place: Place, tap: Tap) -> bool {
+        let y = (place.y * self.input_step) as isize + tap.y;
+        (0..self.input.height as isize).contains(&y)
+    }
+
     /// The input pixel that a tap reads at a place of the grid; none outside the input.
     #[inline(always)]
     pub(crate) fn input_pixel(&self, place: Place, tap: Tap) -> Option<usize> {
         let y = (place.y * self.input_step) as isize + tap.y;
         let x = (place.x * self.input_step) as isize + tap.x;
-        let inside =
-            (0..self.input.height as isize).contains(&y) && (0..self.input.width as isize).contains(&x);
+        let inside = self.has_row(place, tap) && (0..self.input.width as isize).contains(&x);
         inside.then(|| (place.image * self.input.height + y as usize) * self.input.width + x as usize)
     }
 }

@@ -16,7 +16,7 @@ struct Case {
 /// Kernel, stride, padding, input channels, output channels, batch, height, width.
 type Row = (usize, usize, usize, usize, usize, usize, usize, usize);
 
-const ROWS: [Row; 31] = [
+const ROWS: [Row; 33] = [
     (1, 1, 0, 1, 1, 1, 1, 1),
     (1, 1, 0, 3, 5, 2, 4, 3),
     (1, 2, 0, 64, 128, 1, 7, 13),
@@ -37,6 +37,8 @@ const ROWS: [Row; 31] = [
     (3, 2, 1, 8, 70, 1, 9, 10),
     (3, 2, 1, 64, 128, 2, 14, 14),
     (3, 3, 2, 5, 7, 1, 11, 8),
+    (3, 1, 1, 130, 4, 2, 9, 21),
+    (3, 2, 1, 130, 4, 1, 12, 23),
     (5, 1, 2, 3, 4, 1, 6, 5),
     (7, 2, 3, 3, 64, 1, 31, 29),
     (7, 2, 3, 3, 10, 2, 1, 1),

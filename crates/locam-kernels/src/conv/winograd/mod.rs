@@ -21,7 +21,8 @@ const POSITIONS: usize = POINTS * POINTS;
 const BLOCK: usize = 64;
 /// Tiles whose products are kept; a multiple of the rows of every block of sums.
 const LOCAL_TILES: usize = 24;
-const SHARED_TILES: usize = 48;
+/// Most of them where all threads share the points: a block's weights are read from the last-level cache for each such chunk.
+const SHARED_TILES: usize = 144;
 /// Up to this many bytes of points a tile stays with the thread that transformed it, in its second-level cache.
 const LOCAL_BYTES: usize = 36 * 128 * 4;
 /// Bytes of points that all threads work on together: within the last-level cache.
@@ -51,7 +52,9 @@ impl Cut {
             let most = (SHARED_BYTES / bytes).max(1);
             // Equal portions, so that the last one keeps the threads as busy as the others.
             let even = total.div_ceil(total.div_ceil(most).max(1)).max(1);
-            (even.next_multiple_of(SHARED_TILES), SHARED_TILES)
+            let portion = even.next_multiple_of(LOCAL_TILES);
+            let chunk = portion.div_ceil(portion.div_ceil(SHARED_TILES));
+            (portion, chunk.next_multiple_of(LOCAL_TILES))
         };
         Self { is_local, total, portion, chunk }
     }
