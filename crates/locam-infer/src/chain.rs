@@ -5,7 +5,7 @@
 use crate::InferError;
 use crate::bands::{Window, covered};
 use crate::memory::Memory;
-use crate::network::{Kernels, Network, Step, StepTime};
+use crate::network::{Network, Step, StepTime, target};
 use crate::places::Place;
 use locam_kernels::{Band, ConvParams, Element, Extent};
 use std::ops::Range;
@@ -19,27 +19,22 @@ pub(crate) const STEPS: usize = 3;
 
 /// Per step whether a chain begins with it.
 pub(crate) fn chains<E: Element>(steps: &[Step<E>], maps: &[Place]) -> Vec<bool> {
-    let params = |step: &Step<E>| match &*step.work {
-        Kernels::Conv { conv, .. } => Some(conv.params()),
-        Kernels::PooledConv { .. } | Kernels::MaxPool(_) => None,
-    };
+    let has = |step: &Step<E>, fits: fn(ConvParams) -> bool| step.work.params().is_some_and(fits);
     let is_pointwise = |step: &Step<E>| {
-        params(step)
-            .is_some_and(|ConvParams { kernel, stride, padding, .. }| (kernel, stride, padding) == (1, 1, 0))
+        has(step, |ConvParams { kernel, stride, padding, .. }| (kernel, stride, padding) == (1, 1, 0))
     };
-    let is_depthwise = |step: &Step<E>| {
-        params(step).is_some_and(|params| params.is_depthwise() && params.stride <= params.kernel)
-    };
+    let is_depthwise =
+        |step: &Step<E>| has(step, |params| params.is_depthwise() && params.stride <= params.kernel);
     let readers = |made: Place| {
-        let read = steps.iter().flat_map(|step| step.input.into_iter().chain(step.residual));
-        read.chain(maps.iter().copied()).filter(|place| place.value == made.value).count()
+        let read = steps.iter().flat_map(Step::reads).chain(maps.iter().copied());
+        read.filter(|place| place.value == made.value).count()
     };
     let begins = |number: usize| {
         let Some([expand, depthwise, project]) = steps[number..].first_chunk() else { return false };
         let passes = |from: &Step<E>, to: &Step<E>| {
             to.input == Some(from.output) && to.skip == [0, 0] && readers(from.output) == 1
         };
-        // The image's padding is around it, and what is written while the first is still read needs a place of its own.
+        // Images have their padding around them, and what is written while the first is still read needs a place of its own.
         let apart = expand.input.is_some_and(|place| place.slot != project.output.slot);
         let added = expand.residual.is_some() || depthwise.residual.is_some();
         is_pointwise(expand)
@@ -73,13 +68,7 @@ impl<E: Element> Network<E> {
         let input = extents[from.slot];
         let output = depthwise.work.output(input)?;
         let mut own = std::mem::take(&mut slots[project.output.slot]);
-        let made = match elsewhere {
-            Some((value, made)) if value == project.output.value => made,
-            _ => {
-                own.resize(output.values(project.output.pitch)?);
-                &mut *own
-            }
-        };
+        let made = target(project.output, output, &mut own, elsewhere)?;
         let (wide, narrow) = (input.width * expand.output.pitch, output.width * depthwise.output.pitch);
         let rows = (BAND_BYTES / (wide * params.stride * size_of::<E>()).max(1)).clamp(1, output.height);
         let room = rows * params.stride + params.kernel;

@@ -179,13 +179,8 @@ impl<E: Element> Network<E> {
                 None => (&**padded, images.extent()),
             };
             let extent = step.work.output(input)?;
-            let output = match &mut elsewhere {
-                Some((value, output)) if *value == step.output.value => &mut **output,
-                _ => {
-                    own.resize(extent.values(step.output.pitch)?);
-                    &mut *own
-                }
-            };
+            let elsewhere = elsewhere.as_mut().map(|(value, output)| (*value, &mut **output));
+            let output = target(step.output, extent, &mut own, elsewhere)?;
             let start = Instant::now();
             let residual = step.residual.map(|place| &*slots[place.slot]);
             let band = Band { above: step.work.padding(), rows: extent.height };
@@ -195,6 +190,29 @@ impl<E: Element> Network<E> {
             done?;
         }
         Ok(())
+    }
+}
+
+/// Where a value of some extent is written: elsewhere if that names it, or in its own memory.
+pub(crate) fn target<'m, E: Element>(
+    place: Place,
+    extent: Extent,
+    own: &'m mut Buffer<E>,
+    elsewhere: Option<(usize, &'m mut [E])>,
+) -> Result<&'m mut [E], InferError> {
+    match elsewhere {
+        Some((value, output)) if value == place.value => Ok(output),
+        _ => {
+            own.resize(extent.values(place.pitch)?);
+            Ok(own)
+        }
+    }
+}
+
+impl<E> Step<E> {
+    /// The values that it reads, but for images.
+    pub(crate) fn reads(&self) -> impl Iterator<Item = Place> + use<E> {
+        self.input.into_iter().chain(self.residual)
     }
 }
 

@@ -96,8 +96,8 @@ impl<E: Element> Network<E> {
 pub(crate) fn narrows<E>(steps: &[Step<E>], maps: &[Place]) -> Vec<bool> {
     let is_narrow = |number: usize| {
         let (before, after) = steps.split_at(number + 1);
-        let read = after.iter().flat_map(|step| step.input.into_iter().chain(step.residual));
-        let values: BTreeSet<usize> = read.chain(maps.iter().copied()).map(|place| place.value).collect();
+        let read = after.iter().flat_map(Step::reads).chain(maps.iter().copied());
+        let values: BTreeSet<usize> = read.map(|place| place.value).collect();
         let output = steps[number].output.value;
         before.iter().map(|step| step.output.value).all(|made| made == output || !values.contains(&made))
     };
