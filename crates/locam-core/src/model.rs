@@ -51,6 +51,9 @@ pub struct ClassSpec {
     /// How large its objects usually are, where that tells more of their boxes than the maps alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usual_box: Option<UsualBox>,
+    /// How far an object that an image's border cuts must reach into the image to count there, in object sizes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_visible: Option<f64>,
 }
 
 /// The box that a class's objects usually have, and how much that counts beside the extent of a region: each side of the box is
@@ -78,6 +81,7 @@ impl ClassSpec {
             contour: None,
             object_size: None,
             usual_box: None,
+            min_visible: None,
         }
     }
 

@@ -35,6 +35,6 @@ pub use localization::{
 pub use margin::margins;
 pub use matching::{Counts, MatchRule, Matches, Truth, match_regions, strongest_point_in_truth};
 pub use pixels::{PixelCounts, pixel_average_precision};
-pub use regions::{RegionConfig, find_regions, suppress_across_classes};
+pub use regions::{RegionConfig, depth_at_border, find_regions, suppress_across_classes};
 pub use resampling::{Estimate, Resamples};
 pub use threshold::{PLATEAU_TOLERANCE, middle_of_plateau};

@@ -137,6 +137,17 @@ fn region(
     Region { class, score, peak, centroid, rect, area, outline, at_border }
 }
 
+/// How far a region that the image's border cuts reaches into the image, in pixels: the shortest way if borders on several sides cut it,
+/// and all of it between opposite ones. `None` for others.
+pub fn depth_at_border(region: &Region, image: Size) -> Option<f64> {
+    let rect = region.rect;
+    let axis = |low: f64, high: f64, length: f64| (low <= 0.0 || high >= length).then_some(high - low);
+    let across = axis(rect.left, rect.right, image.width.into());
+    let down = axis(rect.top, rect.bottom, image.height.into());
+    let depth = across.into_iter().chain(down).reduce(f64::min);
+    depth.filter(|_| region.at_border)
+}
+
 /// The rectangle whose sides lie inside those of `extent`, save where that reaches the image's border.
 fn inset(extent: Rect, by: f64, image: Size) -> Rect {
     let axis = |low: f64, high: f64, length: u32| {
@@ -320,6 +331,23 @@ mod tests {
         assert_eq!((inside.top, inside.bottom), (extent.top + 6.0, extent.bottom - 6.0));
         assert!((least.height() - extent.height() / 2.0).abs() < 1e-9, "{least:?}");
         assert!(with(0.0, 6.0)[0].at_border);
+    }
+
+    #[test]
+    fn what_the_border_cuts_has_a_depth() {
+        let image = Size::new(320, 320);
+        let depth = |x: f64, y: f64| {
+            let map = cones(image, &[(x, y)], 60.0);
+            depth_at_border(&find_regions(&map, ClassId(0), image, &config(0.0))[0], image)
+        };
+        let is_about = |found: Option<f64>, expected: f64| {
+            assert!((found.expect("a border cuts it") - expected).abs() < 4.0, "{found:?}, not {expected}");
+        };
+        is_about(depth(32.5, 160.5), 92.5);
+        is_about(depth(160.5, 320.5), 60.0);
+        // In a corner the shorter way counts.
+        is_about(depth(32.5, 0.5), 60.0);
+        assert_eq!(depth(160.5, 160.5), None);
     }
 
     #[test]

@@ -181,6 +181,16 @@ fn checked(spec: ModelSpec, path: &Path) -> Result<ModelSpec, NetError> {
             format!("its class {} has a usual box that makes no sense; calibrate or train again", class.name);
         return Err(content_error(path, reason));
     }
+    let senseless_cut =
+        |class: &&locam_core::ClassSpec| class.min_visible.is_some_and(|least| !(0.0..=1.0).contains(&least));
+    if let Some(class) = spec.classes.iter().find(senseless_cut) {
+        let reason = format!(
+            "its class {} is told at the border from {} of an object on, which makes no sense; calibrate or train again",
+            class.name,
+            class.min_visible.unwrap_or_default()
+        );
+        return Err(content_error(path, reason));
+    }
     let sizes = spec.classes.iter().map(|class| class.object_size).chain([spec.object_size]);
     if let Some(size) = sizes.flatten().find(|&size| !is_length(size)) {
         return Err(content_error(path, format!("an object size of {size} makes no sense; train again")));

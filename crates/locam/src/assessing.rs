@@ -1,6 +1,7 @@
 //! Annotated whole images beside what was found on them.
 
 use crate::locating::Levels;
+use crate::visible::is_told;
 use crate::writing::{Entry, write_entries};
 use crate::{Error, Located, Locator};
 use locam_core::{ClassId, ClassSpec, Region};
@@ -161,7 +162,9 @@ pub(crate) fn regions_at(
 ) -> Vec<Region> {
     let margin = &one.located.margins[id.0];
     let config = locator.region_config(class, margin, levels);
-    find_regions(margin, id, one.located.size, &config)
+    let mut regions = find_regions(margin, id, one.located.size, &config);
+    regions.retain(|region| is_told(locator, class, margin, region, one.located.size));
+    regions
 }
 
 /// Which regions of a class are objects.

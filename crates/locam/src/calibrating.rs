@@ -7,7 +7,8 @@ use crate::assessing::{
 use crate::evaluating::SEED;
 use crate::locating::Levels;
 use crate::usual_box::fit_usual_box;
-use locam_core::{ClassId, ClassSpec, ModelSpec, Point, UsualBox, median};
+use crate::visible::{fit_min_visible, is_told};
+use locam_core::{ClassId, ClassSpec, ModelSpec, Point, Region, UsualBox, median};
 use locam_locate::{
     Counts, ImageVerdicts, MatchRule, Ranking, Resamples, Scaling, Truth, Verdict, fit_scaling,
     middle_of_plateau, reliability,
@@ -33,6 +34,8 @@ pub struct Calibration {
     pub contour: f64,
     /// How large objects usually are, where boxes fit better with it.
     pub usual_box: Option<UsualBox>,
+    /// How far an object that the border cuts must reach into the image to count, in object sizes, where that leaves anything out.
+    pub min_visible: Option<f64>,
     /// F1 at both.
     pub f1: f64,
     /// F1 at both where a hit is an overlap of at least a half with the object's box; `None` where no object has one.
@@ -73,6 +76,7 @@ impl Calibrated {
                 class.contour = Some(chosen.contour);
                 class.midpoint = chosen.midpoint;
                 class.usual_box = chosen.usual_box;
+                class.min_visible = chosen.min_visible;
                 class.temperature = chosen.temperature;
             }
         }
@@ -170,7 +174,7 @@ fn calibrate_class(
     moved: &[Assessed],
 ) -> Calibration {
     let f1_before = counts_at(locator, id, class, Levels::at(class.threshold, class), assessed).f1();
-    let class = &ClassSpec { usual_box: None, ..class.clone() };
+    let class = &ClassSpec { usual_box: None, min_visible: None, ..class.clone() };
     let levels = candidates(locator, id, class, moved);
     let resamples = Resamples::new(moved.len(), DRAWS, SEED);
     let tried: Vec<Outlined> = levels
@@ -180,6 +184,7 @@ fn calibrate_class(
     let fits: Vec<(f64, f64)> = tried.iter().map(|one| (one.levels.contour, one.fit())).collect();
     let contour = middle_of_plateau(&fits);
     let chosen = tried.into_iter().find(|one| one.levels.contour >= contour).expect("one of those tried");
+    let class = &ClassSpec { min_visible: chosen.min_visible, ..class.clone() };
     let better =
         chosen.overlap_f1.and_then(|alone| fit_usual_box(locator, id, class, chosen.levels, alone, moved));
     let (usual_box, overlap_f1) =
@@ -204,6 +209,7 @@ fn calibrate_class(
         threshold: rescaled(chosen.levels.threshold),
         contour: rescaled(chosen.levels.contour),
         usual_box,
+        min_visible: chosen.min_visible,
         f1: chosen.f1,
         overlap_f1,
         f1_before,
@@ -228,6 +234,7 @@ pub(crate) const HALF: f64 = 0.5;
 /// Regions along one contour, at a threshold that is about the best for them.
 struct Outlined {
     levels: Levels,
+    min_visible: Option<f64>,
     f1: f64,
     overlap_f1: Option<f64>,
 }
@@ -242,34 +249,55 @@ impl Outlined {
         assessed: &[Assessed],
     ) -> Self {
         let all = Levels { threshold: contour, contour };
-        let (mut by_centroid, mut by_overlap, mut has_boxes) = (Vec::new(), Vec::new(), false);
-        for one in assessed {
-            let truths = truths_of(id, &one.truths);
-            let regions = regions_at(locator, id, class, all, one);
-            let rule = match_rule(locator, id, one);
-            by_centroid.push(ImageVerdicts::new(&regions, &truths, rule));
-            by_overlap.push(ImageVerdicts::new(&regions, &truths, MatchRule::Overlap { iou: HALF }));
-            has_boxes |= truths.iter().any(|truth| truth.shape.rect().is_some());
-        }
-        let (by_centroid, by_overlap) = (Ranking::new(&by_centroid), Ranking::new(&by_overlap));
+        let mut found: Vec<Vec<Region>> =
+            assessed.iter().map(|one| regions_at(locator, id, class, all, one)).collect();
+        let by_centroid = |one: &Assessed| match_rule(locator, id, one);
         let above: Vec<f64> = thresholds.iter().copied().filter(|&threshold| threshold >= contour).collect();
-        let best = |times: &[u32]| {
-            let f1 = by_centroid.f1_from(&above, times)?;
-            Some(middle_of_plateau(&above.iter().copied().zip(f1).collect::<Vec<_>>()))
+        let best_threshold = |ranking: &Ranking| {
+            let best = |times: &[u32]| {
+                let f1 = ranking.f1_from(&above, times)?;
+                Some(middle_of_plateau(&above.iter().copied().zip(f1).collect::<Vec<_>>()))
+            };
+            resamples.mean(best).map_or(contour, |mean| mean.max(contour))
         };
-        let threshold = resamples.mean(best).map_or(contour, |mean| mean.max(contour));
+        let of_all = best_threshold(&ranking(id, &found, assessed, by_centroid));
+        let min_visible = fit_min_visible(locator, (id, class), of_all, &found, assessed);
+        let class = ClassSpec { min_visible, ..class.clone() };
+        for (regions, one) in found.iter_mut().zip(assessed) {
+            let margin = &one.located.margins[id.0];
+            regions.retain(|region| is_told(locator, &class, margin, region, one.located.size));
+        }
+        let told = ranking(id, &found, assessed, by_centroid);
+        let threshold = best_threshold(&told);
         let once = vec![1; assessed.len()];
         let f1 = |ranking: &Ranking| ranking.f1_from(&[threshold], &once).map_or(0.0, |f1| f1[0]);
+        let has_box = |truth: &Truth| truth.class == id && truth.shape.rect().is_some();
+        let has_boxes = assessed.iter().any(|one| one.truths.iter().any(has_box));
+        let by_overlap = || ranking(id, &found, assessed, |_| MatchRule::Overlap { iou: HALF });
         Self {
             levels: Levels { threshold, contour },
-            f1: f1(&by_centroid),
-            overlap_f1: has_boxes.then(|| f1(&by_overlap)),
+            min_visible,
+            f1: f1(&told),
+            overlap_f1: has_boxes.then(|| f1(&by_overlap())),
         }
     }
 
     fn fit(&self) -> f64 {
         self.f1 + self.overlap_f1.unwrap_or(0.0)
     }
+}
+
+/// The regions of a class on all images, compared with its objects.
+fn ranking(
+    id: ClassId,
+    found: &[Vec<Region>],
+    assessed: &[Assessed],
+    rule: impl Fn(&Assessed) -> MatchRule,
+) -> Ranking {
+    let compared = |(regions, one): (&Vec<Region>, &Assessed)| {
+        ImageVerdicts::new(regions, &truths_of(id, &one.truths), rule(one))
+    };
+    Ranking::new(&found.iter().zip(assessed).map(compared).collect::<Vec<_>>())
 }
 
 /// The scores of all regions of a class at some log-odds, and whether they are objects.
@@ -295,6 +323,7 @@ pub(crate) fn best_counts(locator: &Locator, assessed: &[Assessed]) -> Vec<(Cali
     let counts = |(id, class): (ClassId, &ClassSpec)| {
         let best = calibrate_class(locator, id, class, assessed, &moved);
         let Calibration { midpoint, temperature, .. } = best;
+        let class = &ClassSpec { min_visible: best.min_visible, ..class.clone() };
         let scaled = ClassSpec { midpoint, temperature, ..class.clone() };
         let in_its_own = |score: f64| class.score(scaled.margin(score));
         let levels = Levels { threshold: in_its_own(best.threshold), contour: in_its_own(best.contour) };
@@ -418,6 +447,23 @@ mod tests {
         // Even odds lie between the false cones and the true ones.
         assert!(class.midpoint > 10.0 && class.midpoint < 24.0, "{class:?}");
         assert!(class.calibration_error < class.calibration_error_before, "{class:?}");
+    }
+
+    #[test]
+    fn what_annotators_leave_to_the_next_field_is_not_told() {
+        let marked = rows(24.0);
+        // The middles of these cones lie beyond the border, where they are as high as the objects' own.
+        let cut = [80.0, 320.0, 560.0].map(|x| (x, 500.0, 34.5));
+        let mut one = image(&marked, Point::default());
+        one.located.margins = image(&[&marked[..], &cut[..]].concat(), Point::default()).located.margins;
+        let found = calibrate(&locator(), std::slice::from_ref(&one)).classes.remove(0);
+        let least = found.min_visible.expect("cones at the border are not marked");
+        assert!(least > 0.1 && least <= 0.5 && (found.f1 - 1.0).abs() < 1e-9, "{found:?}");
+        for (x, ..) in cut {
+            let shape = Shape::Box(Rect::around(Point::new(x, 470.0), 40.0, 20.0));
+            one.truths.push(Truth { class: ClassId(1), shape });
+        }
+        assert_eq!(calibrate(&locator(), &[one]).classes[0].min_visible, None);
     }
 
     #[test]

@@ -47,6 +47,7 @@ mod stain_normalization;
 mod testing;
 mod training;
 mod usual_box;
+mod visible;
 mod writing;
 
 pub use assessing::{Assessed, annotated_items, assess, split_name, write_assessed};

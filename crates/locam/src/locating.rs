@@ -8,6 +8,7 @@ use crate::row_file::RowFile;
 use crate::scales::fused;
 use crate::scaling::{Approach, Scaling, SmallImages};
 use crate::stain_normalization::StainNormalization;
+use crate::visible::is_told;
 use crate::{Error, Progress};
 use locam_arch::{ArchName, Graph};
 use locam_core::{ClassId, ClassSpec, Point, Rect, Region, ScoreMap, Size, UsualBox, median};
@@ -319,7 +320,14 @@ impl Locator {
             let config = self.region_config(class, &margins[id.0], levels);
             find_regions(&margins[id.0], id, size, &config)
         });
-        suppress_across_classes(found.collect(), |id| self.min_distance(&spec.classes[id.0], &margins[id.0]))
+        let mut regions = suppress_across_classes(found.collect(), |id| {
+            self.min_distance(&spec.classes[id.0], &margins[id.0])
+        });
+        regions.retain(|region| {
+            let ClassId(id) = region.class;
+            is_told(self, &spec.classes[id], &margins[id], region, size)
+        });
+        regions
     }
 
     /// Size of a class's objects in pixels of the image that a class map lies over.
@@ -351,7 +359,7 @@ impl Locator {
     }
 
     /// Size of the smallest objects of a class: of several scales these count, or those that touch would be taken for one.
-    fn smallest_object(&self, class: &ClassSpec, margin: &ScoreMap) -> f64 {
+    pub(crate) fn smallest_object(&self, class: &ClassSpec, margin: &ScoreMap) -> f64 {
         self.object_size(class, margin) / self.finest()
     }
 

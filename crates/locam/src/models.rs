@@ -55,9 +55,12 @@ fn describe(model: &Model) -> Result<(ArchName, usize, String), Error> {
             let usual = class.usual_box.map_or_else(String::new, |UsualBox { width, height, weight }| {
                 format!(", boxes of {width:.0}x{height:.0} at a weight of {weight}")
             });
+            let visible = class
+                .min_visible
+                .map_or_else(String::new, |least| format!(", at the border from {least:.2} of an object on"));
             let size = class.object_size.map_or_else(String::new, |size| format!(", objects of {size:.0}"));
             format!(
-                "threshold {:.2}, contour {contour:.2}, midpoint {:.2}, temperature {:.2}{size}{usual}",
+                "threshold {:.2}, contour {contour:.2}, midpoint {:.2}, temperature {:.2}{size}{usual}{visible}",
                 class.threshold, class.midpoint, class.temperature
             )
         };

@@ -49,6 +49,12 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<ExitCode> {
                 class.class
             );
         }
+        if let Some(least) = class.min_visible {
+            println!(
+                "{}: what the border cuts is told if it reaches {least:.2} of an object's size into the image",
+                class.class
+            );
+        }
     }
     let source =
         format!("{} images, {} split of {}", assessed.len(), split_name(split), args.truth.data.display());
