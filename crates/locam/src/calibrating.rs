@@ -260,20 +260,22 @@ impl Outlined {
             };
             resamples.mean(best).map_or(contour, |mean| mean.max(contour))
         };
-        let of_all = best_threshold(&ranking(id, &found, assessed, by_centroid));
-        let min_visible = fit_min_visible(locator, (id, class), of_all, &found, assessed);
+        let verdicts = compared(id, &found, assessed, by_centroid);
+        let of_all = best_threshold(&Ranking::new(&verdicts));
+        let min_visible = fit_min_visible(locator, class, of_all, (&found, &verdicts), assessed);
         let class = ClassSpec { min_visible, ..class.clone() };
         for (regions, one) in found.iter_mut().zip(assessed) {
             let margin = &one.located.margins[id.0];
             regions.retain(|region| is_told(locator, &class, margin, region, one.located.size));
         }
-        let told = ranking(id, &found, assessed, by_centroid);
+        let told = Ranking::new(&compared(id, &found, assessed, by_centroid));
         let threshold = best_threshold(&told);
         let once = vec![1; assessed.len()];
         let f1 = |ranking: &Ranking| ranking.f1_from(&[threshold], &once).map_or(0.0, |f1| f1[0]);
         let has_box = |truth: &Truth| truth.class == id && truth.shape.rect().is_some();
         let has_boxes = assessed.iter().any(|one| one.truths.iter().any(has_box));
-        let by_overlap = || ranking(id, &found, assessed, |_| MatchRule::Overlap { iou: HALF });
+        let by_overlap =
+            || Ranking::new(&compared(id, &found, assessed, |_| MatchRule::Overlap { iou: HALF }));
         Self {
             levels: Levels { threshold, contour },
             min_visible,
@@ -287,17 +289,17 @@ impl Outlined {
     }
 }
 
-/// The regions of a class on all images, compared with its objects.
-fn ranking(
+/// The regions of a class on each image, compared with its objects.
+fn compared(
     id: ClassId,
     found: &[Vec<Region>],
     assessed: &[Assessed],
     rule: impl Fn(&Assessed) -> MatchRule,
-) -> Ranking {
-    let compared = |(regions, one): (&Vec<Region>, &Assessed)| {
+) -> Vec<ImageVerdicts> {
+    let on_one = |(regions, one): (&Vec<Region>, &Assessed)| {
         ImageVerdicts::new(regions, &truths_of(id, &one.truths), rule(one))
     };
-    Ranking::new(&found.iter().zip(assessed).map(compared).collect::<Vec<_>>())
+    found.iter().zip(assessed).map(on_one).collect()
 }
 
 /// The scores of all regions of a class at some log-odds, and whether they are objects.

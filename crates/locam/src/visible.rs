@@ -1,9 +1,9 @@
 //! How much of an object that an image's border cuts must be visible for it to count, as annotations have it.
 
 use crate::Locator;
-use crate::assessing::{Assessed, matches_of};
-use locam_core::{ClassId, ClassSpec, Region, ScoreMap, Size};
-use locam_locate::{Counts, depth_at_border};
+use crate::assessing::Assessed;
+use locam_core::{ClassSpec, Region, ScoreMap, Size};
+use locam_locate::{Counts, ImageVerdicts, Verdict, depth_at_border};
 
 /// Objects that reach farther into the image than by this part have their middle there, and always count.
 const MOST: f64 = 0.5;
@@ -43,24 +43,31 @@ fn visible(
 }
 
 /// How far regions that the border cuts have to reach into the image to be told, in object sizes, so that F1 at a threshold is
-/// highest; `None` where all are to be. `found` are the regions on each image.
+/// highest; `None` where all are to be. `found` are the regions on each image, `compared` what they are.
 pub(crate) fn fit_min_visible(
     locator: &Locator,
-    (id, class): (ClassId, &ClassSpec),
+    class: &ClassSpec,
     threshold: f64,
-    found: &[Vec<Region>],
+    (found, compared): (&[Vec<Region>], &[ImageVerdicts]),
     assessed: &[Assessed],
 ) -> Option<f64> {
     let (mut cut, mut counts) = (Vec::new(), Counts::default());
-    for (regions, one) in found.iter().zip(assessed) {
-        let above: Vec<Region> = regions.iter().filter(|region| region.score >= threshold).cloned().collect();
-        let matches = matches_of(locator, id, &above, one);
-        counts += matches.counts();
-        cut.extend(above.iter().enumerate().filter_map(|(place, region)| {
-            let hit = !matches.false_positives.contains(&place);
-            let visible = visible(locator, class, &one.located.margins[id.0], region, one.located.size)?;
-            Some(Cut { visible, hit })
-        }));
+    for ((regions, ImageVerdicts { verdicts, objects }), one) in found.iter().zip(compared).zip(assessed) {
+        counts.misses += objects;
+        for (region, &Verdict { score, hit }) in regions.iter().zip(verdicts) {
+            if score < threshold {
+                continue;
+            }
+            if hit {
+                counts.true_positives += 1;
+                counts.misses -= 1;
+            } else {
+                counts.false_positives += 1;
+            }
+            let margin = &one.located.margins[region.class.0];
+            let visible = visible(locator, class, margin, region, one.located.size);
+            cut.extend(visible.map(|visible| Cut { visible, hit }));
+        }
     }
     least_visible(cut, counts)
 }
